@@ -1,0 +1,40 @@
+# `make demo` and `make test` are all that a newcomer needs; each creates what it misses.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: check test demo format lock wheel clean
+
+$(STAMP): setup.cfg pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+check: $(STAMP)  ## format, lint, strict types, import contracts, ratchet
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python .ci/ratchet.py
+
+test: $(STAMP)  ## the whole suite; ARGS="-k name" for a part
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+
+demo: $(STAMP)  ## a simulated site with this controller; ARGS="--minutes 3 --report report.json" runs unattended
+	$(BIN)/ampyard demo $(ARGS)
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(STAMP)  ## every exact version, for all supported Pythons
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile setup.cfg --all-extras --universal --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+wheel: $(STAMP)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) build dist demo-site .mypy_cache .ruff_cache .pytest_cache .hypothesis

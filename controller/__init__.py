@@ -1,0 +1,1 @@
+"""Ampyard: the site controller."""

@@ -1,0 +1,312 @@
+"""Composition root: the only module that names concrete drivers, OCPP versions and stores.
+
+`run(path)` starts the parts of a site and keeps them until it is told to stop. Each part is built from its slice
+of the configuration; `Reload` reads the file again and rebuilds what differs, while the rest goes on (R36).
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+
+from controller.appliance.systemd import Notifier
+from controller.charging.commands import Command, Outcome, Reload, ResendParked, Result, SetVariable
+from controller.charging.rows import Row
+from controller.charging.session import EvseState, Running, Stopping
+from controller.charging.view import SiteView
+from controller.clock import Clock
+from controller.config.problems import ConfigError
+from controller.config.proof import load
+from controller.config.slices import SiteConfig
+from controller.runtime.authoriser import Authoriser
+from controller.runtime.cycle import Cycle
+from controller.runtime.limits import LimitBook
+from controller.runtime.owner import OwnerParts
+from controller.runtime.panorama import Nameplate, Panorama, Sights
+from controller.runtime.plant import Bus, Plant, PlantParts, RunningReader
+from controller.runtime.registers import BillingRegister
+from controller.runtime.site import Site, SiteEvse
+from controller.runtime.slices import BusSlice, EvseSlice, ReaderSlice
+from controller.runtime.supervise import Supervised
+from controller.runtime.taps import STATE_KEY, ReaderFacts, TapDesk
+from controller.runtime.upstream import Upstream, UpstreamParts
+from controller.store.errors import StoreError
+from controller.store.store import Store
+from drivers.api import Sink
+from drivers.modbus.bus import ModbusBus
+from drivers.rfid.reader import SerialReader
+
+_log = logging.getLogger(__name__)
+
+KEEP_TIME_S = 60.0
+"""How often the last known time is stored, as the floor for a start without a clock (R26)."""
+HEALTHY_S = 5.0
+"""The watchdog is fed while the last control cycle is younger than this."""
+
+
+def product_version() -> str:
+    try:
+        return version("ampyard")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+async def run(path: Path) -> None:
+    """Run the site until SIGTERM or SIGINT. Chargers keep their setpoints and fall back by their watchdogs.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        OSError: the state folder cannot be made.
+        StoreError: the store cannot be opened, or another process works in the state folder.
+        RowError: the stored state of an EVSE cannot be read.
+    """
+    config = load(path)
+    config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    store = Store(config.state_dir)
+    await store.open()
+    try:
+        await _until_told_to_stop(path, config, store)
+    finally:
+        await store.close()
+
+
+async def _until_told_to_stop(path: Path, config: SiteConfig, store: Store) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock = Clock(floor=await store.last_known_time(), syncs=await store.syncs())
+    app = App(path, config, store=store, clock=clock)
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(app.run(await store.states()))
+        stopping = tasks.create_task(stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()
+        stopping.cancel()
+
+
+class App:
+    """All parts of one site, wired together. Nothing is decided here."""
+
+    def __init__(self, path: Path, config: SiteConfig, *, store: Store, clock: Clock) -> None:
+        self._path = path
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._notifier = Notifier(os.environ)
+        self._limits = LimitBook()
+        self._reloading = asyncio.Lock()
+        self._pages: Supervised | None = None
+        self._page_changed: Callable[[], None] | None = None
+
+    async def run(self, stored: Mapping[str, Row]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self._build(stored)
+            tasks.create_task(self._cycle.run(), name="cycle")
+            tasks.create_task(self._site.run(), name="site")
+            tasks.create_task(self._keep_time(), name="clock")
+            await self._apply(self._config)
+            tasks.create_task(self._serve_pages(), name="page")
+            self._notifier.send("READY=1")
+            tasks.create_task(self._notifier.feed_watchdog(self._healthy), name="watchdog")
+
+    def _build(self, stored: Mapping[str, Row]) -> None:
+        """Make the parts that live as long as the process; `_apply` fills them."""
+        self._upstream = Upstream(UpstreamParts(self._store, self._clock, self.ask, self.look))
+        self._authoriser = Authoriser(
+            store=self._store,
+            clock=self._clock,
+            rules=self._upstream.rules,
+            accounts={},
+            upstream=self._upstream.asks_for,
+        )
+        self._desk = TapDesk(
+            store=self._store,
+            clock=self._clock,
+            rules=self._upstream.rules,
+            with_group=self._authoriser.with_group,
+        )
+        self._desk.load(stored.get(STATE_KEY))
+        self._site = Site(
+            desk=self._desk,
+            token=self._authoriser.token,
+            rules=self._upstream.rules,
+            administer=self._administer,
+        )
+        self._plant = Plant(
+            PlantParts(
+                clock=self._clock,
+                build_bus=_build_bus,
+                build_reader=_build_reader,
+                owner=self._owner_parts,
+                stored=stored,
+                tapped=self._site.tapped,
+                heard=lambda: self._cycle.heard(),
+                prompt=lambda: self._cycle.prompt(),
+            ),
+            self._tasks,
+        )
+        self._cycle = Cycle(
+            limits=self._limits, clock=self._clock, period_s=self._config.cycle_s, on_plan=self._changed
+        )
+        plate = Nameplate(self._config.id, self._config.name, product_version())
+        self._panorama = Panorama(plate, self._sights())
+
+    def _sights(self) -> Sights:
+        return Sights(
+            plant=self._plant,
+            cycle=self._cycle,
+            clock=self._clock,
+            csms=self._upstream.views,
+            supervised=self._supervised,
+            choices=self._desk.choices,
+            alarms=self._alarms,
+            tap_message=self._desk.message_for,
+        )
+
+    def _owner_parts(self, evse: EvseSlice, register: BillingRegister) -> OwnerParts:
+        return OwnerParts(
+            store=self._store,
+            clock=self._clock,
+            rules=lambda: self._upstream.rules(evse),
+            authorise=self._authoriser.authorise,
+            register=register,
+            changed=self._owner_changed,
+            route=evse.route,
+        )
+
+    async def _apply(self, config: SiteConfig) -> None:
+        """Bring every part to this configuration; what is the same goes on untouched.
+
+        Raises:
+            RowError: the stored state of a new EVSE cannot be read.
+            StoreError: the variables of a new CSMS cannot be read.
+        """
+        self._authoriser.accounts = {account.uid: account for account in config.accounts}
+        self._plant.change_to(config.plant)
+        self._cycle.controlled = self._plant.controlled
+        self._site.evses = {
+            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device)
+            for name, unit in self._plant.evses.items()
+        }
+        self._desk.owners = {name: evse.owner for name, evse in self._site.evses.items()}
+        self._desk.readers = self._reader_facts()
+        await self._upstream.change_to(config.csms, self._tasks)
+        self._config = config
+        self._changed()
+
+    def _reader_facts(self) -> dict[str, ReaderFacts]:
+        """The readers of the site, and those that chargers have themselves: these go by the EVSE's id."""
+        facts = {
+            name: ReaderFacts((name,), oldest_first=False, device=None)
+            for name, unit in self._plant.evses.items()
+            if unit.controlled.device.capabilities.reader
+        }
+        for name, (reader, device) in self._plant.readers.items():
+            facts[name] = ReaderFacts(reader.evses, reader.oldest_first, device)
+        return facts
+
+    def _owner_changed(self, before: EvseState, after: EvseState) -> None:
+        if before is not after:
+            self._site.changed(before, after)
+        self._cycle.prompt()
+        self._changed()
+
+    def _changed(self) -> None:
+        self._panorama.changed()
+        self._upstream.site_changed()
+        if self._page_changed is not None:
+            self._page_changed()
+
+    def look(self) -> SiteView:
+        return self._panorama.look()
+
+    async def ask(self, command: Command) -> Outcome:
+        return await self._site.ask(command)
+
+    async def _administer(self, command: Command) -> Outcome:
+        match command:
+            case Reload():
+                return await self._reload()
+            case SetVariable(name, value):
+                return await self._upstream.set_variable(name, value)
+            case ResendParked():
+                return await self._upstream.resend_parked()
+            case _:
+                return Outcome(Result.UNKNOWN, "no such command")
+
+    async def _reload(self) -> Outcome:
+        """Read the file again. Refused as a whole if it is wrong or would cut off a running transaction."""
+        async with self._reloading:
+            try:
+                config = await asyncio.to_thread(load, self._path)
+            except ConfigError as error:
+                return Outcome(Result.REFUSED, str(error))
+            if why_not := self._hindrance(config):
+                return Outcome(Result.REFUSED, why_not)
+            _log.info("reloading %s", self._path)
+            await self._apply(config)
+            return Outcome(Result.DONE, "the site runs with the new configuration")
+
+    def _hindrance(self, config: SiteConfig) -> str | None:
+        old = self._config
+        if (config.id, config.state_dir, config.web, config.cycle_s) != (
+            old.id,
+            old.state_dir,
+            old.web,
+            old.cycle_s,
+        ):
+            return "site.id, site.state_dir, site.cycle_s and [web] change only with a restart"
+        kept = {evse.id for evse in config.plant.evses}
+        for name, unit in self._plant.evses.items():
+            if name not in kept and isinstance(unit.controlled.owner.state.phase, Running | Stopping):
+                return f"EVSE {name} has a running transaction: end it before removing the EVSE"
+        return None
+
+    async def _serve_pages(self) -> None:
+        """The page comes after control runs: importing it takes longer than the first cycle."""
+        web, metrics = await asyncio.to_thread(_import_pages)
+        server = web.WebServer(
+            self._config.web, ask=self.ask, look=self.look, metrics=metrics.Metrics(self.look).render
+        )
+        self._page_changed = server.changed
+        self._pages = Supervised("local page", server.run, self._clock)
+        await self._pages.run()
+
+    def _supervised(self) -> tuple[Supervised, ...]:
+        pages = () if self._pages is None else (self._pages,)
+        return (*self._plant.supervised.values(), *self._upstream.supervised, *pages)
+
+    def _alarms(self) -> tuple[str, ...]:
+        return (f"the store fails: {self._store.last_error}",) if self._store.failing else ()
+
+    def _healthy(self) -> bool:
+        last_s = self._cycle.last_s
+        return last_s is None or self._clock.mono() - last_s < HEALTHY_S
+
+    async def _keep_time(self) -> None:
+        while True:
+            now = self._clock.now()
+            try:
+                if now.trusted:
+                    await self._store.keep_time(now.wall)
+            except StoreError as error:
+                _log.warning("the time cannot be kept: %s", error)
+            await asyncio.sleep(KEEP_TIME_S)
+
+
+def _import_pages() -> tuple[ModuleType, ModuleType]:
+    return import_module("controller.web.server"), import_module("controller.metrics.registry")
+
+
+def _build_bus(bus: BusSlice, sink: Sink) -> Bus:
+    return ModbusBus(bus.id, bus.wire, sink)
+
+
+def _build_reader(reader: ReaderSlice, sink: Sink) -> RunningReader:
+    return SerialReader(reader.setup, reader.profile, sink)

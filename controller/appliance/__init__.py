@@ -1,0 +1,1 @@
+"""The box itself: what systemd and the machine want of us."""

@@ -1,0 +1,1 @@
+"""Sessions, authorisation and transactions. Pure: no I/O, no clock, no asyncio."""

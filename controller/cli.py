@@ -1,0 +1,232 @@
+"""The commands. They parse, call and print; nothing is decided here.
+
+Only what a command needs is imported when it runs: `run` must be in control before anything else is loaded.
+"""
+
+import asyncio
+import logging
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from controller.config.problems import EXIT_CONFIG, ConfigError
+from controller.web.slice import WebSlice
+
+app = typer.Typer(
+    help="Ampyard, the site controller for EV charging.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+variables_app = typer.Typer(help="OCPP variables: list, get and set.", no_args_is_help=True)
+app.add_typer(variables_app, name="variables")
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The site's configuration.", show_default=True)]
+DEFAULT_CONFIG = Path("site.toml")
+ANSWER_S = 20.0
+EXIT_FAILED = 1
+EXIT_UNAVAILABLE = 69
+"""The service, or what it stores, cannot be reached (sysexits.h EX_UNAVAILABLE)."""
+
+
+def main() -> None:
+    """Entry point of `ampyard`."""
+    try:
+        app()
+    except ConfigError as error:
+        _print_problems(error)
+        sys.exit(EXIT_CONFIG)
+
+
+def _print_problems(error: ConfigError) -> None:
+    count = len(error.problems)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"[bold]{count} problem{'s' if count != 1 else ''}:[/bold]")
+    for problem in error.problems:
+        console.print(f"  {problem}", markup=False)
+
+
+@app.command()
+def run(
+    config: Config = DEFAULT_CONFIG,
+    verbose: Annotated[bool, typer.Option(help="Log every step.")] = False,
+) -> None:
+    """Run the site until it is told to stop."""
+    from controller.app import run as run_site
+    from controller.charging.rows import RowError
+    from controller.store.errors import StoreError
+
+    _log_to_stderr(logging.DEBUG if verbose else logging.INFO)
+    try:
+        asyncio.run(run_site(config))
+    except (StoreError, RowError, OSError) as error:
+        _fail(str(error), EXIT_UNAVAILABLE)
+
+
+def _log_to_stderr(level: int) -> None:
+    """Plain lines: the journal adds the time."""
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+
+
+def _fail(text: str, status: int) -> None:
+    Console(stderr=True, soft_wrap=True).print(text, markup=False)
+    raise typer.Exit(status)
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="The site's configuration.")] = DEFAULT_CONFIG,
+    details: Annotated[bool, typer.Option(help="Show what adds up to each sum.")] = False,
+) -> None:
+    """Check a configuration and prove that no circuit ends above its rating, whatever fails."""
+    from controller.config.proof import notes, proof, unproven
+    from controller.config.read import read
+
+    config = read(file)
+    rows = proof(config)
+    console = Console(soft_wrap=True, highlight=False)
+    table = Table("Case", "Circuit", "Phase", "Sum A", "Rating A", "", box=None)
+    for row in rows:
+        verdict = "ok" if row.ok else "TOO MUCH"
+        table.add_row(
+            row.case, row.circuit, row.phase, f"{row.sum_ma / 1000:g}", f"{row.rating_ma / 1000:g}", verdict
+        )
+        for one in row.contributions if details else ():
+            table.add_row("", f"  {one.source}", "", f"{one.current_ma / 1000:g}", "", one.why)
+    console.print(table)
+    for note in notes(config):
+        console.print(f"note: {note}", markup=False)
+    if problems := unproven(rows):
+        raise ConfigError(problems)
+    console.print(f"{file}: {len(config.plant.evses)} EVSEs, {len(config.plant.layout.circuits)} circuits: sound")
+
+
+@app.command()
+def reload(config: Config = DEFAULT_CONFIG) -> None:
+    """Let the running site take its changed configuration, while cars charge."""
+    from controller.config.proof import load
+
+    _command(load(config).web, "reload", {})
+
+
+def _command(web: WebSlice, name: str, body: dict[str, str]) -> None:
+    """Send a command to the running service and print its answer."""
+    import httpx
+
+    address = _local_address(web)
+    try:
+        answer = httpx.post(f"http://{address}/api/commands/{name}", json=body, timeout=ANSWER_S, trust_env=False)
+        said = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        _fail(f"the service does not answer at {address}: {error}; is it running?", EXIT_UNAVAILABLE)
+    else:
+        text = str(said.get("text") or said.get("error") or said.get("result"))
+        if not answer.is_success:
+            _fail(text, EXIT_FAILED)
+        Console(soft_wrap=True).print(text, markup=False)
+
+
+def _local_address(web: WebSlice) -> str:
+    """Where the page is reached from this machine: a server on all addresses is on the loopback one too."""
+    try:
+        everywhere = ip_address(web.host).is_unspecified
+    except ValueError:
+        everywhere = False
+    host = "localhost" if everywhere else web.host
+    return f"[{host}]:{web.port}" if ":" in host else f"{host}:{web.port}"
+
+
+@variables_app.command("list")
+def list_variables(
+    pattern: Annotated[str, typer.Argument(help="Part of the name, in either spelling.")] = "",
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Show the variables with their values."""
+    from controller.csms.variables import listing
+
+    table = Table("Variable", "1.6 key", "Value", "Access", box=None)
+    for line in listing(_stored_values(config), pattern):
+        value = "(not shown)" if line.value is None else line.value
+        table.add_row(line.variable.name, line.variable.key or "", value, line.variable.access.value)
+    Console(soft_wrap=True).print(table)
+
+
+@variables_app.command("get")
+def get_variable(name: str, config: Config = DEFAULT_CONFIG) -> None:
+    """Print one value."""
+    from controller.csms.variables import find, shown
+
+    variable = find(name)
+    if variable is None:
+        _fail(f"there is no variable {name!r}; `ampyard variables list` shows them", EXIT_FAILED)
+    else:
+        line = shown(variable, _stored_values(config))
+        Console(soft_wrap=True).print("(not shown)" if line.value is None else line.value, markup=False)
+
+
+@variables_app.command("set")
+def set_variable(name: str, value: str, config: Config = DEFAULT_CONFIG) -> None:
+    """Write one value: through the running service, or into its store while it does not run."""
+    from controller.config.read import read
+    from controller.csms.slice import CsmsError
+    from controller.store.errors import Kind, StoreError
+
+    site = read(config)
+    if site.csms is None:
+        _fail("no [csms] is configured, so there are no variables", EXIT_FAILED)
+        return
+    try:
+        asyncio.run(_put(site.state_dir, site.csms.id, (name, value)))
+    except CsmsError as error:
+        _fail(str(error), EXIT_FAILED)
+    except StoreError as error:
+        if error.kind is not Kind.BUSY:
+            _fail(str(error), EXIT_UNAVAILABLE)
+        _command(site.web, "variable", {"name": name, "value": value})
+
+
+async def _put(state_dir: Path, csms: str, assignment: tuple[str, object]) -> None:
+    from controller.csms.variables import put
+    from controller.store.store import Store
+
+    store = Store(state_dir)
+    await store.open()
+    try:
+        variable, text = await put(store, csms, assignment)
+        Console(soft_wrap=True).print(f"{variable.name} = {text}", markup=False)
+    finally:
+        await store.close()
+
+
+def _stored_values(config: Path) -> dict[str, str]:
+    """The values that the store holds, beside a running service too."""
+    from controller.config.read import read
+    from controller.store.errors import StoreError
+    from controller.store.peek import stored_variables
+
+    site = read(config)
+    if site.csms is None:
+        return {}
+    try:
+        return stored_variables(site.state_dir, site.csms.id)
+    except StoreError as error:
+        _fail(str(error), EXIT_UNAVAILABLE)
+        return {}
+
+
+@app.command()
+def demo(
+    minutes: Annotated[float, typer.Option(help="How long; without it until Ctrl-C.")] = 0.0,
+    report: Annotated[Path | None, typer.Option(help="Write a JSON report here.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where the demonstration site is put.")] = Path("demo-site"),
+) -> None:
+    """Run a simulated site of 12 charging points with this controller, and show it."""
+    from controller.demo.run import Demo, run_demo
+
+    raise typer.Exit(asyncio.run(run_demo(Demo(minutes=minutes, report=report, folder=folder))))

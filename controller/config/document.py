@@ -1,0 +1,182 @@
+"""The shape of site.toml: keys, types, ranges, defaults. What one key means for another is in `read.py`."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from controller.allocation.circuits import Rotation
+from controller.charging.tokens import BilledBy
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
+"""Appears in logs, metrics and topics; never reused (R21)."""
+
+
+def _decimal(value: object) -> object:
+    """Amperes are decimals: 0.1 + 0.2 must not matter to a fuse."""
+    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _three(value: object) -> object:
+    return [value, value, value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Amperes = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=10_000)]
+PerPhase = Annotated[tuple[Amperes, Amperes, Amperes], BeforeValidator(_three)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
+
+
+SUPPLIES = ("three-phase-star", "single-phase")
+
+
+def _supply(value: object) -> object:
+    """R10: with line-to-line loads the sums per phase would mean something else."""
+    if value not in SUPPLIES:
+        raise ValueError(
+            f"{value!r} is not supported: only three-phase-star (230/400 V) and single-phase networks are; "
+            "IT, delta and split-phase networks need another controller"
+        )
+    return value
+
+
+class SiteTable(Table):
+    id: Id
+    name: str = Field(min_length=1, max_length=100)
+    supply: Annotated[Literal["three-phase-star", "single-phase"], BeforeValidator(_supply)]
+    voltage_v: int = Field(default=230, ge=100, le=260)
+    state_dir: Path
+    billed_by: BilledBy = BilledBy.CSMS
+    cycle_s: Annotated[float, Field(ge=0.25, le=2)] = 1.0
+
+
+class WebTable(Table):
+    listen: str = Field(default="127.0.0.1:8080", pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
+    names: tuple[str, ...] = ()
+
+
+class CircuitTable(Table):
+    id: Id
+    parent: Id | None = None
+    rating_a: PerPhase
+    usable_share: Annotated[float, Field(gt=0, le=1)] = 0.95
+    max_other_load_a: PerPhase = (Decimal(0), Decimal(0), Decimal(0))
+    meter: Id | None = None
+
+
+class RtuTable(Table):
+    id: Id
+    kind: Literal["modbus-rtu"]
+    port: str = Field(min_length=1)
+    baud: Annotated[int, Field(ge=300, le=921_600)] | None = None
+    parity: Literal["N", "E", "O"] | None = None
+    stop_bits: Literal[1, 2] | None = None
+
+
+class TcpTable(Table):
+    id: Id
+    kind: Literal["modbus-tcp"]
+    host: str = Field(min_length=1)
+    port: int = Field(default=502, ge=1, le=65535)
+
+
+BusTable = Annotated[RtuTable | TcpTable, Field(discriminator="kind")]
+
+
+class MeterTable(Table):
+    id: Id
+    profile: str
+    bus: Id
+    unit: Annotated[int, Field(ge=0, le=255)] | None = None
+    ct_ratio: Annotated[float, Field(gt=0, le=10_000)] = 1.0
+    reversed: bool = False
+    period_s: Seconds = 1.0
+
+
+class EvseTable(Table):
+    id: Id
+    profile: str
+    bus: Id
+    circuit: Id
+    max_current_a: Amperes
+    unit: Annotated[int, Field(ge=0, le=255)] | None = None
+    outlet: Annotated[int, Field(ge=1, le=32)] = 1
+    phases: Literal[1, 2, 3] = 3
+    rotation: str = "L1L2L3"
+    min_current_a: Amperes | None = None
+    failsafe_current_a: Amperes | None = None
+    watchdog_timeout_s: Seconds | None = None
+    power_up_current_a: Amperes | None = None
+    meter: Id | None = None
+    billed_by: BilledBy | None = None
+
+
+class ReaderTable(Table):
+    id: Id
+    profile: str
+    port: str = Field(min_length=1)
+    baud: Annotated[int, Field(ge=300, le=921_600)] | None = None
+    evses: tuple[Id, ...] = Field(min_length=1)
+    oldest_first: bool = False
+
+
+def _uid(value: object) -> object:
+    return value.replace(":", "").replace(" ", "").upper() if isinstance(value, str) else value
+
+
+class TokenTable(Table):
+    uid: Annotated[str, BeforeValidator(_uid), Field(pattern=r"^([0-9A-F]{2}){4,10}$")]
+    name: str = ""
+    alias: Annotated[str, Field(min_length=1, max_length=20)] | None = None
+    billed_by: BilledBy = BilledBy.SITE
+    min_current_a: Amperes | None = None
+
+
+class StationTable(Table):
+    identity: str = Field(pattern=r"^[A-Za-z0-9*\-_=:+|@.]{1,48}$")
+    evses: tuple[Id, ...] = Field(min_length=1)
+
+
+class CsmsTable(Table):
+    id: Id
+    url: str
+    version: Literal["1.6", "2.0.1"]
+    stations: tuple[StationTable, ...] = Field(min_length=1)
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    lab: bool = False
+    initial: dict[str, Any] = Field(default_factory=dict)
+
+
+class Document(Table):
+    """The whole file."""
+
+    site: SiteTable
+    web: WebTable = WebTable()
+    circuits: tuple[CircuitTable, ...] = Field(min_length=1)
+    buses: tuple[BusTable, ...] = ()
+    meters: tuple[MeterTable, ...] = ()
+    evses: tuple[EvseTable, ...] = ()
+    readers: tuple[ReaderTable, ...] = ()
+    tokens: tuple[TokenTable, ...] = ()
+    csms: CsmsTable | None = None
+
+
+ROTATIONS = {rotation.name: rotation for rotation in Rotation}
+SINGLE_PHASE = {
+    "L1": Rotation.L1L2L3,
+    "L2": Rotation.L2L3L1,
+    "L3": Rotation.L3L1L2,
+}
+TWO_PHASE = {
+    "L1L2": Rotation.L1L2L3,
+    "L2L3": Rotation.L2L3L1,
+    "L3L1": Rotation.L3L1L2,
+    "L2L1": Rotation.L2L1L3,
+    "L1L3": Rotation.L1L3L2,
+    "L3L2": Rotation.L3L2L1,
+}

@@ -1,0 +1,65 @@
+"""R2 for a configuration: its fall-back facts, the proof's rows, and what an installer should know besides."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from controller.allocation.proof import FallBackFacts, ProofRow, prove
+from controller.config.problems import ConfigError
+from controller.config.read import read
+from controller.config.slices import SiteConfig
+from controller.runtime.slices import EvseSlice
+
+
+def load(path: Path) -> SiteConfig:
+    """A configuration that is sound in itself and whose circuits are proven.
+
+    Raises:
+        ConfigError: with every problem.
+    """
+    config = read(path)
+    if problems := unproven(proof(config)):
+        raise ConfigError(problems)
+    return config
+
+
+def proof(config: SiteConfig) -> tuple[ProofRow, ...]:
+    return prove(config.plant.layout, [_facts(evse) for evse in config.plant.evses])
+
+
+def _facts(evse: EvseSlice) -> FallBackFacts:
+    return FallBackFacts(
+        evse=evse.id,
+        bus=evse.bus,
+        watchdog_timeout_s=evse.setup.watchdog_timeout_s if evse.profile.watchdog else None,
+        failsafe_ma=evse.setup.failsafe_ma,
+        holds_last=evse.profile.identity.fall_back == "hold_last",
+        power_up_ma=evse.setup.power_up_ma,
+    )
+
+
+def unproven(rows: tuple[ProofRow, ...]) -> list[str]:
+    """One problem per row that does not hold, with what adds up to it."""
+    return [
+        f"circuits[{row.circuit}].rating_a: {row.case}: {row.phase} may carry {row.sum_ma / 1000:g} A of "
+        f"{row.rating_ma / 1000:g} A: "
+        + ", ".join(f"{one.source} {one.current_ma / 1000:g} A ({one.why})" for one in row.contributions)
+        for row in rows
+        if not row.ok
+    ]
+
+
+def notes(config: SiteConfig) -> Iterator[str]:
+    """What is allowed but should be known (R15, R35)."""
+    for evse in config.plant.evses:
+        name = evse.profile.identity.id
+        if evse.profile.enable is None:
+            yield f"evses[{evse.id}]: {name} cannot be locked; without a session it is held at 0 A only"
+        if evse.profile.watchdog is None:
+            yield f"evses[{evse.id}]: {name} has no watchdog; its maximum is reserved when it is lost"
+        if evse.setup.power_up_ma is None:
+            yield (
+                f"evses[{evse.id}]: {name} says nothing of its current after a black-out, so its maximum counts; "
+                "measure it (supply off and on with a car connected) and state power_up_current_a"
+            )
+    if config.csms is not None and config.csms.lab:
+        yield "csms.lab: the link may be unencrypted and without password; never on a site that bills"

@@ -1,0 +1,1 @@
+"""The site as charging stations of a CSMS."""

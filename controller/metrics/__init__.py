@@ -1,0 +1,1 @@
+"""What Prometheus may scrape: the site view as metrics."""

@@ -1,0 +1,100 @@
+"""Builds the SiteView: one frozen value from committed states, the last plan and the latest readings."""
+
+from dataclasses import dataclass
+
+from controller.allocation.circuits import Circuit
+from controller.allocation.image import CircuitPlan, EvsePlan, Plan
+from controller.charging.derive import status
+from controller.charging.instant import Instant
+from controller.charging.session import Running, Stopping, Transaction
+from controller.charging.view import CircuitView, EvseView, TransactionView
+from controller.runtime.cycle import ControlledEvse
+from controller.runtime.registers import BillingRegister
+from controller.runtime.taps import masked
+from drivers.api import EvseReading, Health, Phases
+
+OLD_S = 10.0
+"""A reading older than this is not shown as current."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvseSource:
+    """What one EVSE's row of the view is made of."""
+
+    id: str
+    evse: ControlledEvse
+    register: BillingRegister
+    circuit: str
+    max_ma: int
+    message: str | None
+
+
+def evse_view(source: EvseSource, plan: EvsePlan | None, now: Instant) -> EvseView:
+    evse, state = source.evse, source.evse.owner.state
+    reading = _current(evse.device.latest, now)
+    reachable = evse.device.health is not Health.LOST
+    pilot = reading.state if reading else None
+    shown = source.register.shown()
+    return EvseView(
+        id=state.evse,
+        status=status(state, pilot=pilot, reachable=reachable),
+        ev_state=pilot,
+        offered_ma=evse.actuator.confirmed_ma or 0,
+        drawn_ma=reading.current_ma if reading and reading.current_ma else (shown.current_ma if shown else None),
+        power_w=reading.power_w if reading and reading.power_w is not None else (shown.power_w if shown else None),
+        energy_wh=shown.energy_wh if shown else None,
+        reason=plan.reason.text() if plan else "not planned yet",
+        bound_ma=plan.bound_ma if plan else source.max_ma,
+        circuit=source.circuit,
+        operative=state.operative,
+        fault=state.fault,
+        plug_id=state.plug.id if state.plug else None,
+        transaction=_transaction(evse, shown.energy_wh if shown else None, now),
+        message=state.message or source.message,
+    )
+
+
+def _current(reading: EvseReading | None, now: Instant) -> EvseReading | None:
+    return reading if reading is not None and now.mono_s - reading.t_s <= OLD_S else None
+
+
+def _transaction(evse: ControlledEvse, register_wh: int | None, now: Instant) -> TransactionView | None:
+    match evse.owner.state.phase:
+        case Running(transaction) | Stopping(transaction):
+            return _transaction_view(transaction, register_wh, now)
+        case _:
+            return None
+
+
+def _transaction_view(transaction: Transaction, register_wh: int | None, now: Instant) -> TransactionView:
+    return TransactionView(
+        transaction=transaction.id,
+        token=masked(transaction.payer.token.uid),
+        started_utc=transaction.started.wall.isoformat(timespec="seconds"),
+        energy_wh=register_wh - transaction.start_wh if register_wh is not None else None,
+        seconds=int(now.seconds_since(transaction.started)),
+        state=transaction.state,
+    )
+
+
+def circuit_views(circuits: tuple[Circuit, ...], plan: Plan) -> tuple[CircuitView, ...]:
+    planned = {circuit.id: circuit for circuit in plan.circuits}
+    return tuple(_circuit_view(circuit, planned.get(circuit.id)) for circuit in circuits)
+
+
+def _circuit_view(circuit: Circuit, plan: CircuitPlan | None) -> CircuitView:
+    if plan is None:
+        nothing = Phases(0, 0, 0)
+        return CircuitView(
+            circuit.id, circuit.parent, circuit.rating_ma, nothing, nothing, nothing, False, "not planned yet"
+        )
+    return CircuitView(
+        id=circuit.id,
+        parent=circuit.parent,
+        rating_ma=circuit.rating_ma,
+        limit_ma=plan.limit_ma,
+        load_ma=plan.measured_ma or plan.planned_ma,
+        base_ma=plan.base_ma,
+        measured=plan.measured_ma is not None,
+        limited_by=plan.limited_by,
+    )

@@ -1,0 +1,72 @@
+"""Slices of the configuration from which the plant builds its parts (R36)."""
+
+from dataclasses import dataclass
+
+from controller.allocation.circuits import SupplyPoint
+from controller.allocation.image import Layout
+from controller.charging.records import Route
+from controller.charging.tokens import BilledBy
+from drivers.api import EvseSetup, MeterSetup, ReaderSetup, Wire
+from drivers.profile import DeviceProfile
+
+
+@dataclass(frozen=True, slots=True)
+class BusSlice:
+    id: str
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class EvseSlice:
+    """`meter` None: the charger's own register bills. `route` None: its records stay on the site."""
+
+    setup: EvseSetup
+    point: SupplyPoint
+    profile: DeviceProfile
+    bus: str
+    meter: str | None
+    billed_by: BilledBy
+    route: Route | None
+
+    @property
+    def id(self) -> str:
+        return self.setup.id
+
+    @property
+    def device(self) -> tuple[object, ...]:
+        """What the running parts are built from; a new rating or circuit alone rebuilds nothing."""
+        return (self.setup, self.profile, self.bus, self.meter, self.billed_by, self.route)
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSlice:
+    setup: MeterSetup
+    profile: DeviceProfile
+    bus: str
+
+    @property
+    def id(self) -> str:
+        return self.setup.id
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSlice:
+    setup: ReaderSetup
+    profile: DeviceProfile
+    evses: tuple[str, ...]
+    oldest_first: bool
+
+    @property
+    def id(self) -> str:
+        return self.setup.id
+
+
+@dataclass(frozen=True, slots=True)
+class PlantSlice:
+    """All devices of the site as they shall be."""
+
+    layout: Layout
+    buses: tuple[BusSlice, ...]
+    evses: tuple[EvseSlice, ...]
+    meters: tuple[MeterSlice, ...]
+    readers: tuple[ReaderSlice, ...]

@@ -1,0 +1,1 @@
+"""What survives a power cut: SQLite with one writer thread, read-only readers, ledger, outbox, tokens, settings."""

@@ -1,0 +1,1 @@
+"""The page and the JSON surface of the box, for installers, operators and monitoring."""

@@ -1,0 +1,59 @@
+// Commands to the box, and a word on what became of them.
+
+import {byId, setText} from "./dom.js";
+
+const WORDS = {
+  done: "Done.",
+  scheduled: "Accepted: happens when the running transaction has ended.",
+  refused: "Refused.",
+  unknown: "It is no longer there.",
+  failed: "Accepted, but a device did not do it.",
+};
+
+let fading;
+
+export function notify(text, tone) {
+  const notice = byId("notice");
+  notice.dataset.tone = tone;
+  setText(notice, text);
+  clearTimeout(fading);
+  fading = setTimeout(() => setText(notice, ""), 10_000);
+}
+
+async function post(name, body) {
+  const answer = await fetch(`/api/commands/${name}`, {
+    method: "POST",
+    headers: {"content-type": "application/json"},
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(20_000),
+  });
+  const said = await answer.json();
+  const text = said.error || said.text || WORDS[said.result] || `The box answered ${answer.status}.`;
+  return {good: answer.ok, text};
+}
+
+// `done` is what to say when the box agreed and had nothing to add.
+export async function command(name, body, {button, done}) {
+  button.disabled = true;
+  try {
+    const {good, text} = await post(name, body);
+    notify(good && text === WORDS.done ? done : text, good ? "good" : "bad");
+    return good;
+  } catch {
+    notify("The box did not answer. Look at the charger before you try again.", "bad");
+    return false;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+export function confirmStop(title, text) {
+  const dialog = byId("confirm");
+  setText(byId("confirm-title"), title);
+  setText(byId("confirm-text"), text);
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), {once: true});
+  });
+}

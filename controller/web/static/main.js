@@ -1,0 +1,14 @@
+import {attentionSections} from "./attention.js";
+import {circuitSection} from "./circuits.js";
+import {byId} from "./dom.js";
+import {equipmentSections} from "./equipment.js";
+import {evseSection} from "./evses.js";
+import {openLink} from "./link.js";
+import {overviewSections} from "./overview.js";
+
+const sections = [attentionSections(), overviewSections(), evseSection(), circuitSection(), equipmentSections()];
+
+openLink((site) => {
+  sections.forEach((update) => update(site));
+  byId("main").setAttribute("aria-busy", "false");
+});

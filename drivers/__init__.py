@@ -1,0 +1,1 @@
+"""A field-bus library for charge controllers, meters and RFID readers."""

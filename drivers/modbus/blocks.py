@@ -1,0 +1,102 @@
+"""Which registers are read together. PURE.
+
+A read of its own costs 13 characters of frame, the device's turnaround and a gap; a hole costs two characters per
+register. A block that is too long makes an urgent write wait, so its length is bounded by the line's speed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from drivers.api import Line, Wire
+from drivers.modbus.codec import Point
+from drivers.profile_schema import DeviceProfile, Table
+
+FRAME_CHARS = 13
+"""Characters of a read request and the frame of its answer."""
+TURNAROUND_S = 0.005
+LONGEST_READ_S = 0.045
+WIDEST = 4
+"""Registers of the widest number: no limit of time may split it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One read request and the points that its answer feeds."""
+
+    table: Table
+    address: int
+    count: int
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Most registers of one read, and most unused ones between two points in it.
+
+    `covered`: the only addresses that a read may touch, where the device refuses what it does not have.
+    """
+
+    longest: int
+    hole: int
+    covered: frozenset[tuple[Table, int]] | None = None
+
+
+def char_s(line: Line) -> float:
+    """Time of one character: start, eight data bits, parity, stop."""
+    return (9 + (line.parity != "N") + line.stop_bits) / line.baud
+
+
+def gap_s(line: Line) -> float:
+    """Silence between two frames: 3.5 characters, 1.75 ms above 19200 baud."""
+    return 3.5 * char_s(line) if line.baud <= 19200 else 0.00175
+
+
+def packing(wire: Wire, profile: DeviceProfile, outlet: int = 1) -> Packing:
+    quirks = profile.modbus
+    covered = None if quirks.holes else frozenset(_covered(profile, outlet))
+    if not isinstance(wire, Line):
+        return Packing(quirks.max_block, quirks.max_block, covered)
+    chars = LONGEST_READ_S / char_s(wire)
+    longest = min(quirks.max_block, max(WIDEST, int(chars - FRAME_CHARS) // 2))
+    saved_s = FRAME_CHARS * char_s(wire) + TURNAROUND_S + gap_s(wire)
+    return Packing(longest, int(saved_s / (2 * char_s(wire))), covered)
+
+
+def _covered(profile: DeviceProfile, outlet: int) -> Iterator[tuple[Table, int]]:
+    for name, register in profile.registers.items():
+        start = profile.address(name, outlet)
+        if register.readable:
+            yield from ((register.table, start + offset) for offset in range(register.width))
+
+
+def plan(points: Sequence[Point], packing: Packing) -> tuple[Block, ...]:
+    """Few reads that cover all points in order of table and address.
+
+    A point longer than `packing.longest` (a text) gets a read of its own.
+    """
+    blocks: list[list[Point]] = []
+    for point in sorted(points, key=lambda point: (point.table, point.address)):
+        if blocks and _fits(blocks[-1], point, packing):
+            blocks[-1].append(point)
+        else:
+            blocks.append([point])
+    return tuple(_block(members) for members in blocks)
+
+
+def _end(members: Sequence[Point]) -> int:
+    return max(point.address + point.width for point in members)
+
+
+def _fits(members: Sequence[Point], point: Point, packing: Packing) -> bool:
+    first, end = members[0], _end(members)
+    if first.table != point.table or point.address - end > packing.hole:
+        return False
+    if max(end, point.address + point.width) - first.address > packing.longest:
+        return False
+    between = ((point.table, address) for address in range(end, point.address))
+    return packing.covered is None or packing.covered.issuperset(between)
+
+
+def _block(members: Sequence[Point]) -> Block:
+    start = members[0].address
+    return Block(members[0].table, start, _end(members) - start, tuple(members))

@@ -1,0 +1,302 @@
+"""One outlet of a Modbus charger as an `Evse`: readings out, setpoints in, and the lease on a setpoint."""
+
+import asyncio
+import contextlib
+import math
+import time
+from dataclasses import dataclass
+
+from drivers.api import (
+    Capabilities,
+    DeviceError,
+    EvseRead,
+    EvseReading,
+    EvseSetup,
+    FallBack,
+    Fault,
+    Health,
+    HealthChanged,
+    Setpoint,
+    Sink,
+    TokenRead,
+)
+from drivers.modbus.blocks import Packing
+from drivers.modbus.commissioning import Commissioning, Proof
+from drivers.modbus.outlet import Outlet
+from drivers.modbus.poller import Poller, PollPlan
+from drivers.modbus.reading import Image, evse_reading, evse_registers
+from drivers.modbus.registers import Registers
+from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.modbus.setpoints import Target, on_grid, target
+from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Watchdog
+
+RETRY_S = 1.0
+"""Pause between attempts to write the fail-safe current, and to reduce a lost outlet."""
+TRIES = 3
+"""Failed attempts to write the fail-safe current after which the device's own watchdog must do it."""
+MARGIN_S = 1.0
+
+
+@dataclass(slots=True)
+class Lease:
+    """Until when the setpoint may be believed, and what became of its end."""
+
+    until_s: float = math.inf
+    ended: bool = True
+    """Nothing to do at `until_s` (any more)."""
+    commanded: bool = False
+    """Given by a setpoint, not by finding the outlet."""
+    retry_s: float = 0.0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Order:
+    setpoint: Setpoint
+    done: asyncio.Future[None]
+
+
+class ModbusEvse:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        setup: EvseSetup,
+        profile: DeviceProfile,
+        *,
+        form: CurrentSetpoint,
+        sink: Sink,
+        packing: Packing,
+        period_s: float,
+    ) -> None:
+        self._setup, self._profile, self._form, self._sink = setup, profile, form, sink
+        self._unit = scheduler.unit(setup.unit, profile.modbus.spacing_ms / 1000)
+        self._registers = Registers(scheduler, profile, unit=setup.unit, outlet=setup.outlet)
+        points = [self._registers.point(name) for name in evse_registers(profile)]
+        self._poller = Poller(scheduler, self._unit, plan=PollPlan(points, packing, period_s), device=self)
+        self._commissioning = Commissioning(self._registers, profile, setup)
+        self._proof = Proof(self._commissioning.timeout_s, verified=False)
+        self._outlet = Outlet(self._registers, profile, form)
+        self._latest: EvseReading | None = None
+        self._tag: str | None = None
+        self._order: Order | None = None
+        self._lease = Lease()
+        self._reduced_lost_s = -math.inf
+        self._wake = asyncio.Event()
+        self._fed = asyncio.Event()
+        """Set when there is a setpoint again for which the watchdog is to be fed."""
+        self._running = False
+
+    @property
+    def id(self) -> str:
+        return self._setup.id
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            step_ma=self._form.step_ma,
+            latency_s=self._form.latency_s,
+            meter="energy_import_total" in self._profile.registers,
+            reader="rfid_tag" in self._profile.registers,
+            lock=self._profile.enable is not None,
+        )
+
+    @property
+    def fall_back(self) -> FallBack:
+        power_up_ma = self._setup.power_up_ma
+        return FallBack(
+            watchdog_timeout_s=self._proof.timeout_s,
+            failsafe_ma=self._setup.failsafe_ma,
+            verified=self._proof.verified,
+            holds_last=self._profile.holds_last,
+            power_up_ma=self._form.power_up_ma if power_up_ma is None else power_up_ma,
+        )
+
+    @property
+    def health(self) -> Health:
+        return self._poller.health
+
+    @property
+    def latest(self) -> EvseReading | None:
+        return self._latest
+
+    async def apply(self, setpoint: Setpoint) -> None:
+        if not self._running:
+            raise DeviceError(Fault.CLOSED, f"{self.id}: not running")
+        order = Order(setpoint, asyncio.get_running_loop().create_future())
+        self._supersede()
+        self._order = order
+        self._wake.set()
+        await order.done
+
+    async def read_now(self) -> EvseReading:
+        await self._poller.read_now()
+        if self._latest is None or self._latest.state is None:
+            raise DeviceError(Fault.DATA, f"{self.id}: its state is not believable")
+        return self._latest
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._running = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._poller.run())
+                tasks.create_task(self._command())
+                tasks.create_task(self._feed())
+        finally:
+            self._running = False
+            self._proof = Proof(self._proof.timeout_s, verified=False)
+            self._outlet.forget()
+            self._fail_order(DeviceError(Fault.CLOSED, f"{self.id}: stopped"))
+
+    # What the poller tells.
+
+    async def found(self) -> None:
+        self._outlet.forget()
+        self._proof = await self._commissioning.write()
+        if self._lease.until_s == math.inf:
+            # What the outlet holds is from an earlier life: without a cycle it must not last.
+            self._lease = Lease(time.monotonic() + self._setup.watchdog_timeout_s, ended=False)
+        elif time.monotonic() >= self._lease.until_s:
+            self._lease.ended, self._lease.failures, self._lease.retry_s = False, 0, 0.0
+        self._wake.set()
+
+    def seen(self, image: Image) -> None:
+        reading = evse_reading(self._profile, image)
+        first = self._latest is None
+        self._latest = reading
+        self._outlet.seen(image)
+        self._sink(EvseRead(self.id, reading))
+        if reading.tag is not None and reading.tag != self._tag and not first:
+            self._sink(TokenRead(self.id, reading.tag, reading.t_s))
+        if reading.tag is not None or "rfid_tag" in image:
+            self._tag = reading.tag
+
+    async def slow(self) -> None:
+        proof = await self._commissioning.check()
+        changed = self._proof.verified and not proof.verified
+        self._proof = await self._commissioning.write() if changed else proof
+
+    def health_changed(self, health: Health, text: str) -> None:
+        if health is Health.LOST:
+            self._proof = Proof(self._proof.timeout_s, verified=False)
+            self._outlet.forget()
+        elif self._proof.problems:
+            text = "; ".join((text, *self._proof.problems))
+        self._sink(HealthChanged(self.id, health, text, time.monotonic()))
+
+    # The one task that writes setpoints and the fail-safe current.
+
+    async def _command(self) -> None:
+        while True:
+            self._wake.clear()
+            now_s = time.monotonic()
+            if self._order is not None:
+                await self._obey(self._order)
+            elif now_s >= self._expiry_s():
+                await self._expire()
+            else:
+                await self._sleep(self._expiry_s())
+
+    async def _sleep(self, until_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(None if until_s == math.inf else until_s):
+                await self._wake.wait()
+
+    async def _obey(self, order: Order) -> None:
+        try:
+            await self._hold(order)
+        except DeviceError as error:
+            if not order.done.done():
+                order.done.set_exception(error)
+        else:
+            if not order.done.done():
+                order.done.set_result(None)
+        if self._order is order:
+            self._order = None
+
+    async def _hold(self, order: Order) -> None:
+        setpoint = order.setpoint
+        if setpoint.valid_until_s <= time.monotonic():
+            raise DeviceError(Fault.REFUSED, f"{self.id}: the setpoint has expired")
+        wanted = target(setpoint, self._setup, self._form)
+        if self.health is not Health.OK:
+            self._allow_lost(wanted)
+        self._lease = lease = Lease(setpoint.valid_until_s, ended=False, commanded=True)
+        self._unit.lift()
+        self._fed.set()
+        await self._outlet.hold(
+            wanted,
+            superseded=lambda: self._order is not order or time.monotonic() > lease.until_s,
+        )
+
+    def _allow_lost(self, wanted: Target) -> None:
+        """A lost outlet takes nothing but a lock or a pause, and that once a second."""
+        now_s = time.monotonic()
+        too_soon = now_s - self._reduced_lost_s < RETRY_S
+        if (wanted.enabled and wanted.current_ma > 0) or too_soon:
+            raise DeviceError(Fault.TIMEOUT, f"{self.id}: does not answer")
+        self._reduced_lost_s = now_s
+
+    def _expiry_s(self) -> float:
+        lease = self._lease
+        return math.inf if lease.ended else max(lease.until_s, lease.retry_s)
+
+    async def _expire(self) -> None:
+        """Nobody renewed the setpoint: write the fail-safe current, never more than the outlet holds."""
+        lease = self._lease
+        failsafe_ma = on_grid(self._setup.failsafe_ma, self._setup, self._form)
+        try:
+            await self._outlet.fall_back(failsafe_ma, superseded=lambda: self._order is not None)
+        except DeviceError:
+            lease.failures += 1
+            lease.retry_s = time.monotonic() + RETRY_S
+            if lease.failures >= TRIES:
+                self._leave_to_watchdog(lease)
+        else:
+            lease.ended = True
+
+    def _leave_to_watchdog(self, lease: Lease) -> None:
+        """Any request feeds this model's watchdog: be silent until it must have fired, then try again."""
+        form, timeout_s = self._profile.watchdog, self._proof.timeout_s
+        if self.health is not Health.OK:
+            lease.ended = True  # tried again when it is found
+        elif form is not None and form.method == "any_request" and timeout_s is not None:
+            lease.retry_s = time.monotonic() + timeout_s + MARGIN_S
+            lease.failures = 0
+            self._unit.hush(lease.retry_s)
+
+    # The task that feeds a watchdog which wants to be written to.
+
+    async def _feed(self) -> None:
+        form = self._profile.watchdog
+        if form is None or form.method == "any_request":
+            return
+        while True:
+            self._fed.clear()
+            timeout_s = self._proof.timeout_s
+            if timeout_s is None or not self._alive:
+                await self._fed.wait()
+                continue
+            await self._beat(form, timeout_s)
+            await asyncio.sleep(timeout_s / 3)
+
+    @property
+    def _alive(self) -> bool:
+        lease = self._lease
+        commanded = lease.commanded and not lease.ended and time.monotonic() < lease.until_s
+        return commanded and self.health is Health.OK
+
+    async def _beat(self, form: Watchdog, timeout_s: float) -> None:
+        with contextlib.suppress(DeviceError):  # a lost device is noticed by its poller
+            if form.method == "rewrite":
+                await self._registers.write("comm_timeout", round(timeout_s * 1000), urgency=Urgency.WRITE)
+            elif form.value is not None:
+                await self._registers.write_raw("heartbeat", form.value, urgency=Urgency.WRITE)
+
+    def _supersede(self) -> None:
+        self._fail_order(DeviceError(Fault.REFUSED, f"{self.id}: superseded"))
+
+    def _fail_order(self, error: DeviceError) -> None:
+        order, self._order = self._order, None
+        if order is not None and not order.done.done():
+            order.done.set_exception(error)

@@ -1,0 +1,218 @@
+"""Register samples -> readings. PURE.
+
+What is missing or not believable makes its field None, and a whole meter reading None where a current is concerned.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from drivers.api import EvseReading, EvState, MeterReading, MeterSetup, Phases
+from drivers.modbus import codec
+from drivers.modbus.codec import Point
+from drivers.profile_schema import DeviceProfile, StateMap
+
+CURRENTS = ("current_l1", "current_l2", "current_l3")
+VOLTAGES = ("voltage_l1", "voltage_l2", "voltage_l3")
+POWERS = ("active_power_l1", "active_power_l2", "active_power_l3")
+UID_DIGITS = (8, 14, 20)
+"""Hex digits of UIDs of 4, 7 and 10 bytes (ISO/IEC 14443-3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Words of one register, when they came, and the number of the block that they came in."""
+
+    point: Point
+    words: tuple[int, ...]
+    t_s: float
+    block: int
+
+
+Image = Mapping[str, Sample]
+"""What one round of reads brought, by register name; what failed is missing."""
+
+
+def evse_registers(profile: DeviceProfile) -> tuple[str, ...]:
+    """Registers that feed an outlet's reading, the one with its state first."""
+    state, enable = profile.state, profile.enable
+    wanted = [
+        state.register_ if state else None,
+        state.plug_register if state else None,
+        *CURRENTS,
+        *("active_power_total", "energy_import_total", "plug_counter", "rfid_tag", "error_code"),
+        *("current_limit", "current_limit_readback"),
+        *((enable.register_, enable.readback) if enable else ()),
+    ]
+    return _polled(profile, wanted)
+
+
+def meter_registers(profile: DeviceProfile) -> tuple[str, ...]:
+    energies = ("energy_import_total", "energy_export_total")
+    return _polled(profile, [*CURRENTS, *POWERS, *VOLTAGES, "active_power_total", *energies])
+
+
+def _polled(profile: DeviceProfile, names: Sequence[str | None]) -> tuple[str, ...]:
+    """Those that the model has and that may be polled.
+
+    `slow` ones are read with the fast ones: a reading is as old as its oldest value, and one that is always 10 s
+    old would be of no use.
+    """
+    known = [name for name in names if name is not None and name in profile.registers]
+    polled = [name for name in known if profile.registers[name].poll in ("fast", "slow")]
+    return tuple(dict.fromkeys(name for name in polled if profile.registers[name].readable))
+
+
+def evse_reading(profile: DeviceProfile, image: Image) -> EvseReading:
+    """The outlet's reading from a round that brought at least one sample."""
+    state, plugged = _state(profile.state, image)
+    offered = _number(image, "current_limit_readback")
+    return EvseReading(
+        t_s=_oldest_s(image),
+        state=state,
+        plugged=plugged,
+        current_ma=_phases(profile, image, CURRENTS),
+        power_w=_number(image, "active_power_total"),
+        energy_wh=_number(image, "energy_import_total"),
+        offered_ma=_number(image, "current_limit") if offered is None else offered,
+        enabled=_enabled(profile, image),
+        plug_counter=_number(image, "plug_counter"),
+        tag=_tag(profile, image),
+        error=_error(profile, image),
+    )
+
+
+def meter_reading(profile: DeviceProfile, setup: MeterSetup, image: Image) -> MeterReading | None:
+    """A signed sample (R8), or None where a current, or the power, is missing or not believable."""
+    currents = _phases(profile, image, CURRENTS)
+    powers = _phases(profile, image, POWERS)
+    power_w = _number(image, "active_power_total")
+    if power_w is None and powers is not None and "active_power_total" not in profile.registers:
+        power_w = sum(powers)
+    if currents is None or power_w is None:
+        return None
+    if (
+        powers is None
+        and all(name in profile.registers for name in _own(profile, POWERS))
+        and _own(profile, POWERS)
+    ):
+        return None
+    ratio = Fraction(str(setup.ct_ratio))
+    turn = -1 if setup.reversed else 1
+    signed = powers is not None and _same_block(profile, image)
+    signs = [turn * power for power in powers] if powers is not None and signed else [0, 0, 0]
+    amounts = (
+        -abs(_scaled(ratio, current)) if sign < 0 else abs(_scaled(ratio, current))
+        for current, sign in zip(currents, signs, strict=True)
+    )
+    energy_wh = _number(image, "energy_export_total" if setup.reversed else "energy_import_total")
+    return MeterReading(
+        t_s=_oldest_s(image),
+        current_ma=Phases(*amounts),
+        power_w=_scaled(ratio, turn * power_w),
+        signed=signed,
+        energy_import_wh=None if energy_wh is None else _scaled(ratio, energy_wh),
+        voltage_mv=_phases(profile, image, VOLTAGES),
+    )
+
+
+def uid(text: str) -> str | None:
+    """A UID as upper-case hex without separators; None for what is no UID.
+
+    A register longer than the UID is filled with zeros: the shortest UID length that holds all else counts.
+    """
+    digits = "".join(char for char in text.upper() if char not in " :-.")
+    if not digits or any(char not in "0123456789ABCDEF" for char in digits) or not digits.strip("0"):
+        return None
+    for length in UID_DIGITS:
+        if len(digits) > length and not digits[length:].strip("0"):
+            return digits[:length]
+    return digits
+
+
+def _scaled(ratio: Fraction, number: int) -> int:
+    return round(ratio * number)
+
+
+def _oldest_s(image: Image) -> float:
+    return min(sample.t_s for sample in image.values())
+
+
+def _number(image: Image, name: str) -> int | None:
+    sample = image.get(name)
+    found = None if sample is None else codec.value(sample.point, sample.words)
+    return found if isinstance(found, int) else None
+
+
+def _raw(image: Image, name: str | None) -> int | str | None:
+    sample = image.get(name or "")
+    found = None if sample is None else codec.raw(sample.point, sample.words)
+    return int(found) if isinstance(found, float) and found.is_integer() else _no_float(found)
+
+
+def _no_float(found: float | str | None) -> int | str | None:
+    return None if isinstance(found, float) else found
+
+
+def _own(profile: DeviceProfile, names: Sequence[str]) -> list[str]:
+    return [name for name in names if name in profile.registers]
+
+
+def _phases(profile: DeviceProfile, image: Image, names: Sequence[str]) -> Phases | None:
+    """All phases that the profile knows, 0 for the others; None if one of them is missing, or there is none."""
+    own = _own(profile, names)
+    found = {name: _number(image, name) for name in own}
+    if not own or None in found.values():
+        return None
+    return Phases(*(found.get(name) or 0 for name in names))
+
+
+def _same_block(profile: DeviceProfile, image: Image) -> bool:
+    """Whether each current came in one block with its phase's power, which must be there."""
+    for current, power in zip(CURRENTS, POWERS, strict=True):
+        if current not in profile.registers:
+            continue
+        if power not in image or image[power].block != image[current].block:
+            return False
+    return True
+
+
+def _state(form: StateMap | None, image: Image) -> tuple[EvState | None, bool | None]:
+    if form is None:
+        return None, None
+    plug = _raw(image, form.plug_register)
+    plugged = None if plug is None or form.plugged is None else plug in form.plugged
+    raw = _raw(image, form.register_)
+    text = "" if raw is None else str(raw)
+    if form.values.get(text) == "plug":
+        letter = None if plugged is None else EvState.B if plugged else EvState.A
+    else:
+        letter = form.letter(text)
+    if form.plug_register is None and letter is not None:
+        plugged = letter.plugged
+    return letter, plugged
+
+
+def _enabled(profile: DeviceProfile, image: Image) -> bool | None:
+    form = profile.enable
+    if form is None:
+        return None
+    shown = form.readback if form.readback in image else form.register_
+    raw = _raw(image, shown)
+    return {form.on: True, form.off: False}.get(raw) if isinstance(raw, int) else None
+
+
+def _tag(profile: DeviceProfile, image: Image) -> str | None:
+    raw = _raw(image, "rfid_tag")
+    none = profile.tag.none if profile.tag else ()
+    if raw is None or str(raw).upper() in {text.upper() for text in none}:
+        return None
+    digits = 4 * profile.registers["rfid_tag"].width
+    return uid(f"{raw:0{digits}X}" if isinstance(raw, int) else raw)
+
+
+def _error(profile: DeviceProfile, image: Image) -> str | None:
+    raw = _raw(image, "error_code")
+    if raw in (None, 0, ""):
+        return None
+    return (profile.registers["error_code"].values or {}).get(str(raw), str(raw))

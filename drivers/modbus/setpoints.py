@@ -1,0 +1,71 @@
+"""What is written for a setpoint, and in which order. PURE."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from drivers.api import EvseSetup, Setpoint
+from drivers.profile_schema import CurrentSetpoint, DeviceProfile
+
+WHOLE_AMPERE_MA = 1000
+"""A charger may keep a setpoint rounded down to whole amperes (seen with older firmware)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A setpoint on the outlet's grid: `current_ma` is 0 or at least the minimum."""
+
+    current_ma: int
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One write: `value` is mA for `current` and the raw value for `enable`."""
+
+    what: Literal["current", "enable"]
+    value: int
+
+
+def target(setpoint: Setpoint, setup: EvseSetup, form: CurrentSetpoint) -> Target:
+    """Rounded DOWN to the grid and the maxima; what falls below a minimum is a pause, never a value between."""
+    return Target(on_grid(setpoint.current_ma, setup, form), setpoint.enabled)
+
+
+def on_grid(current_ma: int, setup: EvseSetup, form: CurrentSetpoint) -> int:
+    limited_ma = min(current_ma, setup.max_ma, form.max_ma)
+    rounded_ma = limited_ma // form.step_ma * form.step_ma
+    return rounded_ma if rounded_ma >= max(setup.min_ma, form.min_ma) else 0
+
+
+def steps(wanted: Target, profile: DeviceProfile, form: CurrentSetpoint) -> tuple[Step, ...]:
+    """Energising sets the current before the release; locking takes the release away first."""
+    enable = profile.enable
+    if not wanted.enabled:
+        off = () if enable is None else (Step("enable", enable.off),)
+        return (*off, *pause(profile, form))[: 1 if form.pause == "disable" else None]
+    on = () if enable is None else (Step("enable", enable.on),)
+    if wanted.current_ma > 0:
+        return (Step("current", wanted.current_ma), *on)
+    return pause(profile, form) if form.pause == "disable" else (*pause(profile, form), *on)
+
+
+def pause(profile: DeviceProfile, form: CurrentSetpoint) -> tuple[Step, ...]:
+    """How this model is told 0 A."""
+    if isinstance(form.pause, Decimal):
+        return (Step("current", int(form.pause * 1000)),)
+    if form.pause == "disable" and profile.enable is not None:
+        return (Step("enable", profile.enable.off),)
+    return (Step("current", 0),)
+
+
+def kept(step: Step, read: int, *, same_register: bool) -> bool:
+    """Whether what was read back is what was written, or safely below it.
+
+    A setpoint register may round down to whole amperes; a register of its own for what is offered may be lower for
+    other reasons (cable, temperature). Nothing may be higher.
+    """
+    if step.what == "enable" or read == step.value:
+        return read == step.value
+    lowest_ma = step.value - WHOLE_AMPERE_MA + 1 if same_register else 0
+    return step.value > 0 and max(0, lowest_ma) <= read < step.value

@@ -1,0 +1,195 @@
+"""A device profile file -> `DeviceProfile`, or every fault of the file at once."""
+
+import importlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from drivers import profile_rules
+from drivers.profile_schema import (
+    AsciiFormat,
+    CurrentSetpoint,
+    DeviceProfile,
+    Identity,
+    ModbusQuirks,
+    Register,
+    Release,
+    RtuDefaults,
+    Section,
+    SerialDefaults,
+    StateMap,
+    TagRules,
+    TcpDefaults,
+    Watchdog,
+)
+
+__all__ = ["DeviceProfile", "ProfileError", "Register", "builtin_folder", "catalogue", "load"]
+
+SECTIONS = (
+    *("tcp", "rtu", "modbus", "registers", "commission", "state"),
+    *("setpoint", "enable", "watchdog", "tag", "serial", "ascii"),
+)
+S = TypeVar("S", bound=Section)
+
+
+class ProfileError(Exception):
+    """One or more device profiles are wrong; `problems` lists every fault as `file: key: what`."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def load(path: Path) -> DeviceProfile:
+    """Read and check one file.
+
+    Raises:
+        ProfileError: with all problems of the file.
+    """
+    problems: list[str] = []
+    profile = _read(path, problems)
+    if profile is None:
+        raise ProfileError(tuple(f"{path}: {problem}" for problem in problems))
+    return profile
+
+
+def catalogue(*folders: Path) -> dict[str, DeviceProfile]:
+    """All device profiles below the folders by id; a later folder replaces an id of an earlier one.
+
+    Raises:
+        ProfileError: with the problems of all files.
+    """
+    problems: list[str] = []
+    found: dict[str, DeviceProfile] = {}
+    for folder in folders:
+        problems += _add_folder(folder, found)
+    if problems:
+        raise ProfileError(tuple(problems))
+    return found
+
+
+def builtin_folder() -> Path:
+    """Where this distribution's profiles lie: in the installed package, or beside `drivers` in a checkout."""
+    try:
+        package = importlib.import_module("firmware_profiles")
+    except ModuleNotFoundError:
+        return Path(__file__).resolve().parent.parent / "firmware-profiles"
+    return Path(str(package.__file__)).resolve().parent
+
+
+def _add_folder(folder: Path, found: dict[str, DeviceProfile]) -> Iterator[str]:
+    if not folder.is_dir():
+        yield f"{folder}: is not a folder"
+    here: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.toml")):
+        try:
+            profile = load(path)
+        except ProfileError as error:
+            yield from error.problems
+            continue
+        if profile.id in here:
+            yield f"{path}: id: {profile.id} is also in {here[profile.id]}"
+        here[profile.id] = path
+        found[profile.id] = profile
+
+
+def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(f"file: {error}")
+        return None
+    draft = _draft(data, problems)
+    problems += profile_rules.problems(draft)
+    if draft.identity is not None and draft.identity.id != path.stem:
+        problems.append(f"id: {draft.identity.id!r} must be the name of the file")
+    if problems or draft.identity is None:
+        return None
+    return DeviceProfile(
+        identity=draft.identity,
+        registers=MappingProxyType(dict(draft.registers)),
+        commission=MappingProxyType(dict(draft.commission)),
+        modbus=draft.modbus or ModbusQuirks(),
+        tcp=draft.tcp,
+        rtu=draft.rtu,
+        state=draft.state,
+        setpoint=draft.setpoint,
+        enable=draft.enable,
+        watchdog=draft.watchdog,
+        tag=draft.tag,
+        serial=draft.serial,
+        ascii=draft.ascii,
+    )
+
+
+def _draft(data: dict[str, object], problems: list[str]) -> profile_rules.Draft:
+    """Check each section by itself, so that a fault in one does not hide those of the others."""
+    tables = {key: data.pop(key) for key in SECTIONS if key in data}
+    registers = _table(tables, "registers", problems)
+
+    def part(model: type[S], key: str) -> S | None:
+        return _section(model, tables[key], where=key, problems=problems) if key in tables else None
+
+    return profile_rules.Draft(
+        identity=_section(Identity, data, where="", problems=problems),
+        given=frozenset(tables),
+        named=frozenset(registers),
+        registers=_registers(registers, problems),
+        commission=_commission(_table(tables, "commission", problems), problems),
+        modbus=part(ModbusQuirks, "modbus"),
+        tcp=part(TcpDefaults, "tcp"),
+        rtu=part(RtuDefaults, "rtu"),
+        state=part(StateMap, "state"),
+        setpoint=part(CurrentSetpoint, "setpoint"),
+        enable=part(Release, "enable"),
+        watchdog=part(Watchdog, "watchdog"),
+        tag=part(TagRules, "tag"),
+        serial=part(SerialDefaults, "serial"),
+        ascii=part(AsciiFormat, "ascii"),
+    )
+
+
+def _table(tables: Mapping[str, object], key: str, problems: list[str]) -> dict[str, object]:
+    value = tables.get(key, {})
+    if isinstance(value, dict):
+        return value
+    problems.append(f"{key}: must be a table")
+    return {}
+
+
+def _section(model: type[S], value: object, *, where: str, problems: list[str]) -> S | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for fault in error.errors():
+            key = ".".join(str(part) for part in (where, *fault["loc"]) if part != "")
+            problems.append(f"{key}: {'unknown key' if fault['type'] == 'extra_forbidden' else fault['msg']}")
+        return None
+
+
+def _registers(tables: Mapping[str, object], problems: list[str]) -> dict[str, Register]:
+    found: dict[str, Register] = {}
+    for name, entry in tables.items():
+        where = f"registers.{name}"
+        if not isinstance(entry, dict) or "name" in entry:
+            problems.append(f"{where}: must be a table without the key `name`")
+            continue
+        register = _section(Register, {**entry, "name": name}, where=where, problems=problems)
+        if register is not None:
+            found[name] = register
+    return found
+
+
+def _commission(values: Mapping[str, object], problems: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, raw in values.items():
+        if isinstance(raw, bool) or not isinstance(raw, int):
+            problems.append(f"commission.{name}: must be a raw whole number")
+        else:
+            found[name] = raw
+    return found

@@ -1,0 +1,12 @@
+"""Driver name of a device profile -> the component that speaks to such devices."""
+
+from collections.abc import Mapping
+
+from drivers.modbus.bus import ModbusBus
+from drivers.rfid.reader import SerialReader
+
+DRIVERS: Mapping[str, type[ModbusBus] | type[SerialReader]] = {
+    "modbus": ModbusBus,
+    "rdm6300": SerialReader,
+    "ascii-line": SerialReader,
+}

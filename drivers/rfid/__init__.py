@@ -1,0 +1,1 @@
+"""Readers of ID tokens at a serial port."""

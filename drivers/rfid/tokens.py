@@ -1,0 +1,19 @@
+"""UIDs of ID tokens: upper-case hex without separators. PURE."""
+
+UID_BYTES = (4, 5, 7, 10)
+"""Lengths a UID can have: ISO 14443 single, double and triple size, and EM4100 with its version byte."""
+
+
+def uid_of(data: bytes) -> str | None:
+    """Spell a UID; None for a length that no card has, and for zeros or ones only (no card, or a broken line)."""
+    if len(data) not in UID_BYTES or set(data) in ({0x00}, {0xFF}):
+        return None
+    return data.hex().upper()
+
+
+def is_random(uid: str) -> bool:
+    """Whether a card makes up this UID anew at each tap, so that it identifies nobody (R21).
+
+    ISO 14443 marks a 4-byte UID that is random by its first byte 08. A longer one that begins so is fixed.
+    """
+    return len(uid) == 8 and uid.startswith("08")

@@ -1,0 +1,1 @@
+"""Device profiles: data only. This file lets an editable install find them."""

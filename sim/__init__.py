@@ -1,0 +1,1 @@
+"""A whole charging site without hardware."""

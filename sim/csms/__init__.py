@@ -1,0 +1,1 @@
+"""A simulated CSMS and the network in front of it."""

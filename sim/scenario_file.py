@@ -1,0 +1,247 @@
+"""A scenario file to a `Scenario`; `sim.scenario` describes the format."""
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sim.device_profile import DeviceProfile, SerialLine, UnknownProfileError, load_profile
+from sim.fields import Fields
+from sim.physics import supply_phases
+from sim.scenario import (
+    BusSpec,
+    CircuitSpec,
+    CsmsSpec,
+    EvseSpec,
+    Happening,
+    MeterSpec,
+    ReaderSpec,
+    Scenario,
+    ScenarioError,
+    SiteSpec,
+)
+from sim.scenario_checks import contradictions
+
+BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+VERSIONS = ("1.6", "2.0.1")
+ROTATIONS = {1: "L1", 2: "L1L2", 3: "L1L2L3"}
+
+
+def load_scenario(name_or_path: str) -> Scenario:
+    """Read a shipped scenario by its name, or a file by its path.
+
+    Raises:
+        ScenarioError: no such scenario, no TOML, or anything in it that is wrong.
+    """
+    shipped = resources.files("sim") / "scenarios" / f"{name_or_path}.toml"
+    try:
+        text = shipped.read_text("utf-8") if shipped.is_file() else Path(name_or_path).read_text("utf-8")
+        return parse_scenario(tomllib.loads(text))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise ScenarioError([f"{name_or_path}: {fault}"]) from fault
+
+
+def parse_scenario(data: Mapping[str, Any]) -> Scenario:
+    """Turn the tables of a scenario into a `Scenario`.
+
+    Raises:
+        ScenarioError: with all problems found.
+    """
+    problems: list[str] = []
+    root = Fields(data, "", problems)
+    scenario = _Reading(root).scenario()
+    root.finish()
+    if not problems:
+        problems += contradictions(scenario)
+    if problems:
+        raise ScenarioError(problems)
+    return scenario
+
+
+class _Reading:
+    """One pass over a file. Profiles are loaded once each."""
+
+    def __init__(self, root: Fields) -> None:
+        self._root = root
+        self._profiles: dict[str, DeviceProfile] = {}
+        self._lines: dict[str, SerialLine] = {}
+        """Settings of the first serial device on each bus."""
+
+    def scenario(self) -> Scenario:
+        root = self._root
+        evses = tuple(_Device(row, self._profile(row, "charger")).evse() for row in root.tables("evses"))
+        meters = tuple(_Device(row, self._profile(row, "meter")).meter() for row in root.tables("meters"))
+        devices: list[EvseSpec | MeterSpec] = [*evses, *meters]
+        for device in devices:
+            if device.profile.serial is not None:
+                self._lines.setdefault(device.bus, device.profile.serial)
+        return Scenario(
+            site=_site(Fields(root.table("site"), "site", root.problems)),
+            circuits=tuple(_circuit(row) for row in root.tables("circuits")),
+            buses=tuple(self._bus(row) for row in root.tables("buses")),
+            evses=evses,
+            meters=meters,
+            readers=tuple(self._reader(row) for row in root.tables("readers")),
+            tokens=dict(_token(row) for row in root.tables("tokens")),
+            csms=_csms(Fields(root.table("csms"), "csms", root.problems)) if root.has("csms") else None,
+            happenings=tuple(
+                sorted(
+                    (_happening(row) for key in ("arrivals", "faults") for row in root.tables(key)),
+                    key=lambda happening: happening.at_s,
+                )
+            ),
+        )
+
+    def _profile(self, row: Fields, kind: str) -> DeviceProfile:
+        name = row.text("profile")
+        if name not in self._profiles:
+            try:
+                self._profiles[name] = load_profile(name)
+            except UnknownProfileError as fault:
+                row.complain("profile", str(fault))
+                return DeviceProfile.nothing(kind)
+        profile = self._profiles[name]
+        if profile.kind != kind or (kind == "charger" and profile.setpoint is None):
+            row.complain("profile", f"{name} is no {kind} that can be simulated")
+            return DeviceProfile.nothing(kind)
+        return profile
+
+    def _bus(self, row: Fields) -> BusSpec:
+        kind = row.text("kind", among=("modbus-tcp", "modbus-rtu"))
+        name = row.text("id")
+        line = None
+        if kind == "modbus-rtu":
+            usual = self._lines.get(name, SerialLine(9600, "N", 1))
+            line = SerialLine(
+                row.integer("baud", usual.baud),
+                row.text("parity", usual.parity, among=("N", "E", "O")),
+                row.integer("stop_bits", usual.stop_bits, low=1, high=2),
+            )
+            if line.baud not in BAUDS:
+                row.complain("baud", f"{line.baud} is none of {BAUDS}")
+        row.finish()
+        return BusSpec(name, kind, line)
+
+    def _reader(self, row: Fields) -> ReaderSpec:
+        reader = ReaderSpec(
+            row.text("id"), self._profile(row, "reader"), row.texts("evses"), row.flag("oldest_first", False)
+        )
+        row.finish()
+        return reader
+
+
+class _Device:
+    """One row of [[evses]] or [[meters]]."""
+
+    def __init__(self, row: Fields, profile: DeviceProfile) -> None:
+        self._row = row
+        self._profile = profile
+
+    def _unit(self) -> int:
+        usual = self._profile.tcp_unit if self._profile.tcp_unit is not None else self._profile.rtu_unit
+        return self._row.integer("unit", 1 if usual is None else usual, low=1, high=255)
+
+    def evse(self) -> EvseSpec:
+        row, rules = self._row, self._profile.setpoint
+        phases = row.integer("phases", 3, low=1, high=3)
+        rotation = row.text("rotation", ROTATIONS[phases])
+        max_a = row.number("max_current_a", low=6, high=80)
+        min_a = row.number("min_current_a", rules.min_a if rules else 6, low=6, high=80)
+        power_up_a = rules.power_up_a if rules and rules.power_up_a is not None else max_a
+        evse = EvseSpec(
+            id=row.text("id"),
+            profile=self._profile,
+            bus=row.text("bus"),
+            unit=self._unit(),
+            outlet=row.integer("outlet", 1, low=1, high=self._profile.outlets),
+            circuit=row.text("circuit"),
+            supply=self._supply(rotation, phases),
+            rotation=rotation,
+            min_a=min_a,
+            max_a=max_a,
+            failsafe_a=row.number("failsafe_current_a", min_a, high=80),
+            watchdog_timeout_s=row.maybe_number("watchdog_timeout_s", low=1),
+            power_up_a=row.number("power_up_current_a", power_up_a, high=80),
+            latency_s=row.number("latency_s", rules.latency_s if rules else 1, high=60),
+            reject_rate=row.number("reject_writes", 0.01, high=1),
+            boot_s=row.number("boot_s", 3.0, high=600),
+            energy_wh=row.maybe_number("energy_wh"),
+            meter=row.maybe_text("meter"),
+        )
+        row.finish()
+        return evse
+
+    def _supply(self, rotation: str, phases: int) -> tuple[int, ...]:
+        try:
+            supply = supply_phases(rotation)
+        except ValueError as fault:
+            self._row.complain("rotation", str(fault))
+            return (0, 1, 2)[:phases]
+        if len(supply) != phases:
+            self._row.complain("rotation", f"{rotation} does not have {phases} phases")
+        return supply
+
+    def meter(self) -> MeterSpec:
+        row = self._row
+        meter = MeterSpec(
+            id=row.text("id"),
+            profile=self._profile,
+            bus=row.text("bus"),
+            unit=self._unit(),
+            circuit=row.maybe_text("circuit"),
+            evse=row.maybe_text("evse"),
+            ct_ratio=row.number("ct_ratio", 1, low=0.01),
+            reversed=row.flag("reversed", False),
+            period_s=row.number("period_s", 1.0, low=0.05),
+            refresh_s=row.maybe_number("refresh_s", low=0.05, high=60),
+            noise=row.number("noise", 0.002, high=0.5),
+            energy_wh=row.maybe_number("energy_wh"),
+        )
+        if (meter.circuit is None) == (meter.evse is None):
+            row.complain("", "measures either a circuit or an evse")
+        row.finish()
+        return meter
+
+
+def _site(row: Fields) -> SiteSpec:
+    name = row.text("id")
+    site = SiteSpec(
+        name, row.text("name", name), row.number("voltage_v", 230, low=100, high=300),
+        row.integer("seed", 1), row.number("cycle_s", 1.0, low=0.05, high=60), row.maybe_text("web_listen"),
+    )  # fmt: skip
+    row.finish()
+    return site
+
+
+def _circuit(row: Fields) -> CircuitSpec:
+    circuit = CircuitSpec(
+        row.text("id"), row.maybe_text("parent"), row.amps("rating_a", low=1),
+        row.number("usable_share", 0.95, low=0.1, high=1), row.amps("max_other_load_a", 0),
+        row.amps("load_a", 0, low=-1e4), row.maybe_text("meter"),
+    )  # fmt: skip
+    row.finish()
+    return circuit
+
+
+def _token(row: Fields) -> tuple[str, str]:
+    token = (row.text("uid").upper(), row.text("status", "Accepted"))
+    row.finish()
+    return token
+
+
+def _csms(row: Fields) -> CsmsSpec:
+    csms = CsmsSpec(
+        row.text("version", "2.0.1", among=VERSIONS),
+        row.text("stations", "one", among=("one", "per-charger")) == "per-charger",
+        row.flag("tls", True),
+        row.table("initial"),
+    )
+    row.finish()
+    return csms
+
+
+def _happening(row: Fields) -> Happening:
+    happening = Happening(row.number("at_s"), row.text("action"), row.table("body"))
+    row.finish()
+    return happening

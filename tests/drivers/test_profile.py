@@ -1,0 +1,233 @@
+from pathlib import Path
+
+import pytest
+
+from drivers.api import EvState
+from drivers.profile import ProfileError, builtin_folder, catalogue, load
+
+EXAMPLE = """
+schema = 1
+id = "example"
+vendor = "v"
+model = "m"
+kind = "charger"
+driver = "modbus"
+confidence = "high"
+sources = ["made for the tests"]
+fall_back = "unknown"
+
+[rtu]
+baud = 19200
+parity = "E"
+stop_bits = 1
+
+[modbus]
+spacing_ms = 100
+
+[state]
+register = "status"
+values = { 2 = "A", 3 = "A", 4 = "B", 5 = "B", 7 = "C", 9 = "E", 10 = "F" }
+
+[setpoint]
+min_a = 6
+max_a = 16
+step_a = 0.1
+pause = "zero"
+volatile = true
+latency_s = 1.0
+
+[enable]
+register = "enable"
+on = 1
+off = 0
+
+[watchdog]
+method = "any_request"
+timeout_s = 15
+timeout_min_s = 1
+timeout_max_s = 60
+
+[registers]
+status = { address = 5, table = "input", type = "u16", access = "r", class = "fast" }
+current_l1 = { address = 6, table = "input", type = "u16", unit = "A", scale = 0.1, low = 0, high = 40, access="r" }
+energy_import_total = { address = 17, table = "input", type = "u32", unit = "Wh", access = "r", class = "fast" }
+comm_timeout = { address = 257, table = "holding", type = "u16", unit = "s", access = "rw", write_fc = 16 }
+standby_control = { address = 258, table = "holding", type = "u16", access = "rw", write_fc = 16 }
+enable = { address = 259, table = "holding", type = "u16", access = "rw", write_fc = 16 }
+[registers.current_limit]
+address = 261
+table = "holding"
+type = "u16"
+unit = "A"
+scale = 0.1
+access = "rw"
+write_fc = 16
+
+[commission]
+standby_control = 4
+"""
+READER = """
+schema = 1
+id = "line-reader"
+vendor = "v"
+model = "m"
+kind = "reader"
+driver = "ascii-line"
+confidence = "low"
+sources = ["s"]
+repeat_s = 0.5
+serial = { baud = 9600, parity = "N", stop_bits = 1 }
+ascii = { digits = "decimal", reverse_bytes = true }
+"""
+
+
+def problems_of(folder: Path, text: str, name: str = "example") -> tuple[str, ...]:
+    path = written(folder, text, name)
+    with pytest.raises(ProfileError) as caught:
+        load(path)
+    assert all(problem.startswith(f"{path}: ") for problem in caught.value.problems)
+    return tuple(problem.removeprefix(f"{path}: ") for problem in caught.value.problems)
+
+
+def written(folder: Path, text: str, name: str = "example") -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text(text)
+    return path
+
+
+def swapped(old: str, new: str) -> str:
+    assert old in EXAMPLE
+    return EXAMPLE.replace(old, new, 1)
+
+
+def test_the_example_loads_with_exact_numbers(tmp_path: Path) -> None:
+    profile = load(written(tmp_path, EXAMPLE))
+    assert (profile.id, profile.kind, profile.driver) == ("example", "charger", "modbus")
+    assert profile.setpoint is not None
+    assert (profile.setpoint.min_ma, profile.setpoint.max_ma, profile.setpoint.step_ma) == (6000, 16000, 100)
+    assert profile.setpoint.power_up_ma is None
+    assert profile.state is not None
+    assert profile.state.letter("7") is EvState.C
+    assert profile.state.letter("99") is None
+    assert profile.address("status", 1) == 5
+    assert profile.commission == {"standby_control": 4}
+    assert not profile.holds_last
+
+
+def test_the_built_in_profiles_load() -> None:
+    assert "heidelberg-energy-control" in catalogue(builtin_folder())
+
+
+def test_a_reader_carries_its_line_and_format(tmp_path: Path) -> None:
+    path = tmp_path / "line-reader.toml"
+    path.write_text(READER)
+    profile = load(path)
+    assert profile.serial is not None
+    assert (profile.serial.baud, profile.serial.parity, profile.repeat_s) == (9600, "N", 0.5)
+    assert profile.ascii is not None
+    assert (profile.ascii.digits, profile.ascii.reverse_bytes) == ("decimal", True)
+
+
+FAULTS = [
+    ("schema = 1", "schema = 2", "schema: "),
+    ("schema = 1", "schema = 1\ncolour = 3", "colour: unknown key"),
+    ("min_a = 6", "min_a = 6\nminimum = 6", "setpoint.minimum: unknown key"),
+    ("address = 6,", "address = 6, wide = 1,", "registers.current_l1.wide: unknown key"),
+    ("address = 6,", "address = 5,", "registers.current_l1.address: current_l1 overlaps status"),
+    ("address = 17,", "address = 5,", "overlaps"),
+    ("address = 6,", "address = 65536,", "registers.current_l1.address: "),
+    ('type = "u32", unit = "Wh"', 'type = "u32"', "registers.energy_import_total.unit: missing"),
+    ('unit = "A", scale = 0.1', 'unit = "V", scale = 0.1', "registers.current_l1.unit: must be A, not V"),
+    ("scale = 0.1", "scale = 0", "registers.current_l1.scale: "),
+    ("scale = 0.1", "scale = -0.1", "registers.current_l1.scale: "),
+    ("scale = 0.1", "scale = nan", "registers.current_l1.scale: "),
+    ("scale = 0.1", "scale = inf", "registers.current_l1.scale: "),
+    ("scale = 0.1, low", 'scale = "0.1", low', "registers.current_l1.scale: must be a number"),
+    ('2 = "A"', '2 = "G"', "state.values.2: "),
+    ('2 = "A"', 'x = "A"', "state.values.x: is no raw value of status"),
+    ('2 = "A"', '2 = "plug"', "state.plug_register: missing"),
+    ('register = "status"', 'register = "stat"', "state.register: no register stat"),
+    (
+        'access = "rw", write_fc = 16 }',
+        'access = "rw" }',
+        "comm_timeout.write_fc: missing",
+    ),
+    ('type = "u32", unit', 'type = "u32", write_fc = 16, unit', "energy_import_total.write_fc: "),
+    ("standby_control = { a", "rcd_clear = { a", "registers.rcd_clear.access: a protective function"),
+    ("registers.current_limit]", "registers.current_top]", "registers.current_limit: missing"),
+    ("low = 0, high = 40", "low = 50, high = 40", "registers.current_l1.low: 50 is above high 40"),
+    ("min_a = 6\n", "min_a = 60\n", "setpoint.min_a: 60 is above max_a 16"),
+    ("step_a = 0.1", "step_a = 0.15", "setpoint.step_a: 0.15 is not on the register's grid"),
+    ("step_a = 0.1", "step_a = 0", "setpoint.step_a: "),
+    ('pause = "zero"', 'pause = "stop"', "setpoint.pause: must be a number"),
+    ('pause = "zero"', "pause = 7", "setpoint.pause: 7 must lie between 0 and min_a"),
+    ("max_a = 16", "max_a = 7000", "setpoint.max_a: 7000 does not fit type u16"),
+    ('register = "enable"', 'register = "status"', "enable.register: status is not writable"),
+    ("off = 0", "off = 1", "enable.off: equals enable.on"),
+    ('"any_request"', '"heartbeat"', "needs a writable register heartbeat"),
+    ("timeout_min_s = 1", "timeout_min_s = 100", "watchdog.timeout_min_s: 100.0 is above timeout_max_s"),
+    ("standby_control = 4", "standby_control = 70000", "commission.standby_control: 70000 does not fit type u16"),
+    ("standby_control = 4", "status = 4", "commission.status: must be readable and writable"),
+    ("standby_control = 4", "nothing = 4", "commission.nothing: no register nothing"),
+    ("spacing_ms = 100", "outlets = 2", "modbus.outlet_offset: missing"),
+    ("spacing_ms = 100", "outlets = 2\noutlet_offset = 1", "overlaps"),
+    ('driver = "modbus"', 'driver = "rdm6300"', "driver: rdm6300 does not fit kind charger"),
+    ("[state]", "[serial]\nbaud = 9600\nparity = 'N'\nstop_bits = 1\n[state]", "serial: is not for kind charger"),
+    ('access = "r", class = "fast" }', 'access = "r" }', "registers.status.class: must be fast"),
+    ("baud = 19200", 'baud = "fast"', "rtu.baud: "),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), FAULTS, ids=[said for _, _, said in FAULTS])
+def test_each_fault_is_named_with_its_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert any(said in problem for problem in problems_of(tmp_path, swapped(old, new)))
+
+
+def test_all_faults_of_a_file_are_listed_at_once(tmp_path: Path) -> None:
+    text = (
+        swapped("min_a = 6\n", "min_a = -6\n").replace('2 = "A"', '2 = "G"').replace("address = 6,", "address = 5,")
+    )
+    text = text.replace('confidence = "high"', 'confidence = "total"')
+    keys = {problem.split(": ")[0] for problem in problems_of(tmp_path, text)}
+    assert {"setpoint.min_a", "state.values.2", "registers.current_l1.address", "confidence"} <= keys
+
+
+def test_a_broken_section_is_not_reported_as_missing_too(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, swapped("min_a = 6\n", "min_a = -6\n"))
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize("text", ["schema = ", "\x00", "registers = 3", "", "[registers]\nstatus = 3"])
+def test_what_is_no_profile_at_all_is_an_error_too(tmp_path: Path, text: str) -> None:
+    assert problems_of(tmp_path, text)
+
+
+def test_the_name_of_the_file_is_the_id(tmp_path: Path) -> None:
+    assert any("must be the name of the file" in p for p in problems_of(tmp_path, EXAMPLE, name="other"))
+
+
+def test_a_reader_needs_a_line_and_nothing_of_modbus(tmp_path: Path) -> None:
+    text = READER.replace("serial =", "rtu =") + "[registers]\n"
+    problems = problems_of(tmp_path, text, name="line-reader")
+    assert {p.split(": ")[0] for p in problems} >= {"serial", "rtu", "registers"}
+
+
+def test_a_catalogue_lists_the_faults_of_all_files(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("x")
+    (tmp_path / "b.toml").write_text("y")
+    with pytest.raises(ProfileError) as caught:
+        catalogue(builtin_folder(), tmp_path, tmp_path / "missing")
+    text = str(caught.value)
+    assert all(name in text for name in ("a.toml", "b.toml", "missing: is not a folder"))
+
+
+def test_a_later_folder_replaces_a_profile_of_an_earlier_one(tmp_path: Path) -> None:
+    own = tmp_path / "example.toml"
+    own.write_text(swapped("max_a = 16", "max_a = 12"))
+    profile = catalogue(own.parent)["example"]
+    assert profile.setpoint is not None
+    assert profile.setpoint.max_ma == 12000
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / own.name).write_text(EXAMPLE)
+    with pytest.raises(ProfileError, match="is also in"):
+        catalogue(tmp_path)

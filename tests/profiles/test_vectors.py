@@ -1,0 +1,170 @@
+"""Every register that the drivers use is checked against hand-made words; and the check itself can fail (R16)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+
+import pytest
+
+from drivers.modbus import codec
+from drivers.profile import DeviceProfile, Register, builtin_folder, load
+from tests.profiles.vectors import VECTORS, Read, State, Write
+
+CHARGERS = [id_ for id_, vectors in VECTORS.items() if any(isinstance(vector, State) for vector in vectors)]
+CHARGER_NAMES = {
+    *("status", "plug", "error_code", "active_power_total", "energy_import_total", "rfid_tag", "plug_counter"),
+    *(
+        "current_limit",
+        "current_limit_readback",
+        "enable",
+        "enable_readback",
+        "comm_timeout",
+        "comm_timeout_readback",
+    ),
+    *("failsafe_current", "failsafe_current_readback", "heartbeat", "unlock", "standby_control"),
+}
+METER_NAMES = {"active_power_total", "energy_import_total", "energy_export_total"}
+PHASE_NAMES = {f"{what}_l{n}" for what in ("current", "voltage") for n in (1, 2, 3)}
+SIGNED = ("s16", "s32", "s64")
+POWER_NAMES = {f"active_power_l{n}" for n in (1, 2, 3)}
+
+
+@cache
+def shipped(profile_id: str) -> DeviceProfile:
+    return load(next(builtin_folder().rglob(f"{profile_id}.toml")))
+
+
+def faults(profile: DeviceProfile, vector: Read | Write | State) -> Iterator[str]:
+    match vector:
+        case Read():
+            point = codec.point(profile, vector.name, vector.outlet)
+            if (point.table, point.address, point.width) != (vector.table, vector.address, len(vector.words)):
+                yield f"{vector.name}: read {point.width} from {point.table} {point.address}"
+            elif (value := codec.value(point, vector.words)) != vector.value:
+                yield f"{vector.name}: {value} instead of {vector.value}"
+        case Write():
+            point = codec.point(profile, vector.name, vector.outlet)
+            if (point.table, point.address, point.write_fc) != ("holding", vector.address, vector.function):
+                yield f"{vector.name}: written by {point.write_fc} to {point.table} {point.address}"
+            elif not _says(point, vector):
+                yield f"{vector.name}: {vector.value} is not written as {vector.words}"
+        case State() if letter(profile, vector) != vector.letter:
+            yield f"state {vector.words}: {letter(profile, vector)} instead of {vector.letter}"
+
+
+def _says(point: codec.Point, vector: Write) -> bool:
+    try:
+        return codec.encode(point, vector.value) == vector.words
+    except codec.EncodeError:
+        return False
+
+
+def letter(profile: DeviceProfile, vector: State) -> str | None:
+    state = profile.state
+    assert state is not None
+    said = state.values.get(str(codec.raw(codec.point(profile, state.register_), vector.words)))
+    if said != "plug":
+        return said
+    assert state.plug_register is not None
+    assert vector.plug is not None
+    raw = codec.raw(codec.point(profile, state.plug_register), vector.plug)
+    return "B" if raw in (state.plugged or ()) else "A"
+
+
+def all_faults(profile: DeviceProfile, name: str | None = None) -> list[str]:
+    """Faults of the vectors of one register, or of all."""
+    chosen = [vector for vector in VECTORS[profile.id] if name is None or getattr(vector, "name", None) == name]
+    assert chosen
+    return [fault for vector in chosen for fault in faults(profile, vector)]
+
+
+def with_register(profile: DeviceProfile, name: str, **changes: object) -> DeviceProfile:
+    changed = profile.registers[name].model_copy(update=changes)
+    return replace(profile, registers={**profile.registers, name: changed})
+
+
+def planted(profile: DeviceProfile, register: Register) -> Iterator[tuple[str, dict[str, object]]]:
+    """The errors that a hand could make in this register's line."""
+    yield "address too high by one", {"address": register.address + 1}
+    yield "address too low by one", {"address": abs(register.address - 1)}
+    yield "other table", {"table": "input" if register.table == "holding" else "holding"}
+    if register.unit is not None:
+        yield "scale too large", {"scale": register.scale * 10}
+        yield "scale too small", {"scale": register.scale / Decimal(10)}
+    if register.width > 1 and not register.is_text:
+        order = register.word_order or profile.modbus.word_order
+        yield "word order", {"word_order": "little" if order == "big" else "big"}
+    if register.type in SIGNED and register.unit in ("A", "W", "Wh"):
+        yield "sign", {"type": register.type.replace("s", "u")}
+    if register.write_fc is not None:
+        yield "function code", {"write_fc": 6 if register.write_fc == 16 else 16}
+
+
+def vectored(profile_id: str) -> list[str]:
+    return sorted({vector.name for vector in VECTORS[profile_id] if not isinstance(vector, State)})
+
+
+@pytest.mark.parametrize("profile_id", VECTORS)
+def test_r16_each_value_is_read_and_written_as_worked_out_by_hand(profile_id: str) -> None:
+    assert all_faults(shipped(profile_id)) == []
+
+
+@pytest.mark.parametrize(("profile_id", "name"), [(id_, name) for id_ in VECTORS for name in vectored(id_)])
+def test_r16_an_error_planted_in_a_register_turns_its_vectors_red(profile_id: str, name: str) -> None:
+    profile = shipped(profile_id)
+    writable_vectors = any(isinstance(vector, Write) and vector.name == name for vector in VECTORS[profile_id])
+    for what, change in planted(profile, profile.registers[name]):
+        if what == "function code" and not writable_vectors:
+            continue
+        assert all_faults(with_register(profile, name, **change), name), what
+
+
+@pytest.mark.parametrize("profile_id", CHARGERS)
+def test_r16_an_error_planted_in_a_state_turns_a_vector_red(profile_id: str) -> None:
+    profile = shipped(profile_id)
+    state = profile.state
+    assert state is not None
+    seen = {
+        str(codec.raw(codec.point(profile, state.register_), v.words))
+        for v in VECTORS[profile_id]
+        if isinstance(v, State)
+    }
+    assert seen >= {text for text in state.values if text.isdigit()}
+    for text in seen:
+        wrong = {**state.values, text: "D" if state.values[text] != "D" else "A"}
+        assert all_faults(replace(profile, state=state.model_copy(update={"values": wrong})))
+    if state.plugged is not None and "plug" in state.values.values():
+        for kept in state.plugged:
+            fewer = state.model_copy(update={"plugged": tuple(raw for raw in state.plugged if raw != kept)})
+            assert all_faults(replace(profile, state=fewer))
+
+
+@pytest.mark.parametrize("profile_id", ["carlo-gavazzi-em340", "keba-p30", "abb-b23-b24"])
+def test_r16_the_wrong_word_order_of_a_whole_device_turns_vectors_red(profile_id: str) -> None:
+    profile = shipped(profile_id)
+    order = "little" if profile.modbus.word_order == "big" else "big"
+    assert len(all_faults(replace(profile, modbus=profile.modbus.model_copy(update={"word_order": order})))) > 5
+
+
+def test_r16_a_sentinel_that_is_forgotten_turns_a_vector_red() -> None:
+    profile = shipped("abb-b23-b24")
+    for name in ("current_l2", "voltage_l2", "active_power_l2", "energy_export_total"):
+        forgotten = with_register(profile, name, sentinel=None, low=None, high=None)
+        assert all_faults(forgotten, name)
+
+
+def test_r16_the_offset_of_an_outlet_turns_vectors_red_when_wrong() -> None:
+    profile = shipped("phoenix-charx-sec")
+    assert all_faults(replace(profile, modbus=profile.modbus.model_copy(update={"outlet_offset": 100})))
+    assert all_faults(replace(profile, modbus=profile.modbus.model_copy(update={"global_registers": ()})))
+
+
+@pytest.mark.parametrize("profile_id", VECTORS)
+def test_r16_no_register_that_the_drivers_use_is_without_a_vector(profile_id: str) -> None:
+    profile = shipped(profile_id)
+    names = CHARGER_NAMES if profile.kind == "charger" else METER_NAMES | POWER_NAMES
+    used = set(profile.registers) & (names | PHASE_NAMES)
+    assert used <= set(vectored(profile_id))
+    written = {v.name for v in VECTORS[profile_id] if isinstance(v, Write)}
+    assert {name for name in used if profile.registers[name].writable} <= written

@@ -1,0 +1,190 @@
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INSTALL = ROOT / "systemd" / "install.sh"
+PROGRAM = """import sys
+def main():
+    print("ampyard {version}", sys.argv[1:])
+"""
+
+
+def install(*arguments: object, destination: Path | None, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHON": sys.executable, **environment}
+    if destination is not None:
+        variables["DESTDIR"] = str(destination)
+    command = ["/bin/sh", str(INSTALL), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=110)
+
+
+def wheel(folder: Path, version: str, program: str = PROGRAM) -> Path:
+    """A wheel of the product's name that needs nothing."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"ampyard-{version}-py3-none-any.whl"
+    info = f"ampyard-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ampyard_stand_in.py", program.replace("{version}", version))
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: ampyard\nVersion: {version}\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\nampyard = ampyard_stand_in:main\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and "releases" not in path.parts
+    }
+
+
+def releases(folder: Path) -> list[Path]:
+    return sorted((folder / "opt" / "ampyard" / "releases").iterdir())
+
+
+def current(folder: Path) -> Path:
+    """The release that the link names, found below the folder."""
+    return folder / (folder / "opt" / "ampyard" / "venv").readlink().relative_to("/")
+
+
+def says(folder: Path) -> str:
+    told = subprocess.run([current(folder) / "bin" / "ampyard", "run"], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
+
+
+def test_the_script_is_plain_posix_shell() -> None:
+    told = subprocess.run(["/bin/sh", "-n", INSTALL], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    text = INSTALL.read_text()
+    assert text.startswith("#!/bin/sh\n")
+    assert not re.search(r"\[\[|\blocal\b|\bfunction\b|\$'|<<<", text)
+    assert os.access(INSTALL, os.X_OK)
+
+
+def test_a_dry_run_says_everything_and_does_nothing(tmp_path: Path) -> None:
+    destination = tmp_path / "root"
+    told = install("--dry-run", ROOT, destination=destination)
+    assert told.returncode == 0, told.stderr
+    for part in ("-m venv", "pip install", "ampyard.service", "sysusers.d", "tmpfiles.d", "rules.d", "site.toml"):
+        assert part in told.stdout, part
+    assert not destination.exists()
+
+
+def stand_ins(folder: Path, user: int) -> str:
+    """A search path whose `id` names the user, and whose tools that change anything only say that they ran."""
+    tools = (
+        "install",
+        "mkdir",
+        "rm",
+        "ln",
+        "mv",
+        "chgrp",
+        "systemctl",
+        "systemd-sysusers",
+        "systemd-tmpfiles",
+        "udevadm",
+    )
+    scripts = {name: f"echo RAN {name}" for name in tools} | {"id": f"echo {user}"}
+    for name, does in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{does}\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_a_dry_run_on_the_live_system_touches_nothing(tmp_path: Path) -> None:
+    told = install("--dry-run", ROOT, destination=None, PATH=stand_ins(tmp_path, 0))
+    assert told.returncode == 0, told.stderr
+    for part in ("systemd-sysusers", "systemd-tmpfiles", "udevadm control", "systemctl daemon-reload"):
+        assert f"would run: {part}" in told.stdout
+    assert "would run: systemctl try-restart ampyard.service" in told.stdout
+    assert "RAN" not in told.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--dry-run", ROOT], ["--dry-run", "--uninstall"]])
+def test_without_root_it_refuses(tmp_path: Path, arguments: list[object]) -> None:
+    told = install(*arguments, destination=None, PATH=stand_ins(tmp_path, 1000))
+    assert told.returncode == 1
+    assert "must be run as root" in told.stderr
+    assert "RAN" not in told.stdout
+
+
+def test_it_installs_updates_and_uninstalls(tmp_path: Path) -> None:
+    destination = tmp_path / "root"
+    offline = ("--", "--no-index")
+
+    told = install(wheel(tmp_path, "1.0"), *offline, destination=destination)
+    assert told.returncode == 0, told.stderr
+    assert {
+        "etc/systemd/system/ampyard.service",
+        "usr/lib/sysusers.d/ampyard.conf",
+        "usr/lib/tmpfiles.d/ampyard.conf",
+        "etc/udev/rules.d/60-ampyard.rules",
+        "etc/ampyard/site.toml",
+    } <= files(destination)
+    assert "systemctl enable --now ampyard" in told.stdout
+    assert says(destination) == "ampyard 1.0 ['run']"
+
+    configuration = destination / "etc" / "ampyard" / "site.toml"
+    assert configuration.stat().st_mode & 0o777 == 0o640
+    configuration.write_text("# mine\n")
+    told = install(wheel(tmp_path, "1.1"), *offline, destination=destination)
+    assert told.returncode == 0, told.stderr
+    assert configuration.read_text() == "# mine\n"
+    assert says(destination) == "ampyard 1.1 ['run']"
+    assert len(releases(destination)) == 2
+
+    broken = wheel(tmp_path, "1.2", "def main():\n    raise SystemExit(3)\n")
+    told = install(broken, *offline, destination=destination)
+    assert told.returncode == 1
+    assert "unchanged" in told.stderr
+    assert says(destination) == "ampyard 1.1 ['run']"
+    assert len(releases(destination)) == 2
+
+    state = destination / "var" / "lib" / "ampyard" / "ampyard.db"
+    state.parent.mkdir(parents=True)
+    state.write_text("")
+    for _ in range(2):
+        told = install("--uninstall", destination=destination)
+        assert told.returncode == 0, told.stderr
+    assert files(destination) == {"etc/ampyard/site.toml", "var/lib/ampyard/ampyard.db"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "usage"),
+        (("--force", "x.whl"), "unknown option --force"),
+        (("a.whl", "b.whl"), "one SOURCE only"),
+        (("/nowhere/ampyard-1.whl",), "there is no wheel"),
+        (("/etc",), "neither a wheel nor a checkout"),
+    ],
+)
+def test_a_wrong_call_is_refused_with_the_reason(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    answer = install(*arguments, destination=tmp_path / "root")
+    assert answer.returncode != 0
+    assert told in answer.stderr
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_python_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    answer = install(ROOT, destination=tmp_path / "root", PYTHON="/bin/false")
+    assert answer.returncode == 1
+    assert "Python 3.11 to 3.13" in answer.stderr
+
+
+def test_the_example_configuration_is_a_sound_start() -> None:
+    site = tomllib.loads((ROOT / "systemd" / "site.example.toml").read_text())
+    assert site["site"]["state_dir"] == "/var/lib/ampyard"
+    assert site["web"]["listen"] == "127.0.0.1:8080"
+    assert [circuit["id"] for circuit in site["circuits"]] == ["main"]
+    assert "csms" not in site

@@ -1,0 +1,88 @@
+import pytest
+
+from controller.charging.commands import ChooseEvse, Outcome, Result, StopLocally, Tap
+from tests.web.conftest import Box
+
+
+async def test_r18_a_choice_on_the_page_reaches_the_site(box: Box) -> None:
+    answer = await box.client.post("/api/commands/choose", json={"choice": "c-1", "evse": "A5"})
+    assert answer.status_code == 200
+    assert answer.json() == {"result": "done", "text": "", "transaction": None}
+    assert box.asked == [ChooseEvse("c-1", "A5")]
+
+
+async def test_a_stop_on_the_page_reaches_the_site(box: Box) -> None:
+    await box.client.post("/api/commands/stop", json={"evse": "B1"})
+    assert box.asked == [StopLocally("B1")]
+
+
+async def test_a_card_number_is_taken_in_upper_case(box: Box) -> None:
+    await box.client.post("/api/commands/tap", json={"reader": "door", "uid": "04a1b2c3d4e5f6"})
+    assert box.asked == [Tap("door", "04A1B2C3D4E5F6")]
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        (Result.DONE, 200),
+        (Result.SCHEDULED, 202),
+        (Result.REFUSED, 409),
+        (Result.UNKNOWN, 404),
+        (Result.FAILED, 502),
+    ],
+)
+async def test_the_outcome_comes_back_with_its_reason(box: Box, result: Result, status: int) -> None:
+    box.outcome = Outcome(result, "as the site says")
+    answer = await box.client.post("/api/commands/stop", json={"evse": "B1"})
+    assert answer.status_code == status
+    assert answer.json()["result"] == result.value
+    assert answer.json()["text"] == "as the site says"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "told"),
+    [
+        ("stop", {}, "evse: Field required"),
+        ("stop", {"evse": 7}, "evse: Input should be a valid string"),
+        ("stop", {"evse": ""}, "evse: String should have at least 1 character"),
+        ("stop", {"evse": "A1", "force": True}, "force: Extra inputs are not permitted"),
+        ("choose", {"choice": "c-1"}, "evse: Field required"),
+        ("choose", {"choice": "c" * 65, "evse": "A1"}, "choice: String should have at most 64 characters"),
+        ("tap", {"reader": "door", "uid": "04A1B2C3D"}, "uid: String should match pattern"),
+        ("tap", {"reader": "door", "uid": "hello, box"}, "uid: String should match pattern"),
+        ("stop", ["A1"], "body: Input should be a valid dictionary"),
+    ],
+)
+async def test_a_wrong_body_is_refused_by_name_of_the_field(box: Box, name: str, body: object, told: str) -> None:
+    answer = await box.client.post(f"/api/commands/{name}", json=body)
+    assert answer.status_code == 422
+    assert told in answer.json()["error"]
+    assert box.asked == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"evse": "A1"', b"\xff\xfe", b"null", b"[" * 16_000])
+async def test_what_is_not_json_is_refused_and_nothing_happens(box: Box, content: bytes) -> None:
+    answer = await box.client.post(
+        "/api/commands/stop", content=content, headers={"content-type": "application/json"}
+    )
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["error"]
+    assert box.asked == []
+
+
+async def test_an_unknown_command_is_not_there(box: Box) -> None:
+    answer = await box.client.post("/api/commands/reboot", json={})
+    assert answer.status_code == 404
+
+
+async def test_a_command_cannot_be_given_by_a_link(box: Box) -> None:
+    assert (await box.client.get("/api/commands/stop", params={"evse": "A1"})).status_code == 405
+    assert box.asked == []
+
+
+async def test_a_site_that_does_not_answer_in_time_is_said_to(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.web.commands.ASK_S", 0.05)
+    box.patience_s = 30
+    answer = await box.client.post("/api/commands/stop", json={"evse": "B1"})
+    assert answer.status_code == 504
+    assert "did not answer" in answer.json()["error"]
