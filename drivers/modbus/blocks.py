@@ -5,7 +5,7 @@ register. A block that is too long makes an urgent write wait, so its length is 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.api import Line, Wire
 from drivers.modbus.codec import Point
@@ -38,6 +38,8 @@ class Packing:
 
     longest: int
     hole: int
+    max_block: int
+    """What the device allows, however long it takes."""
     covered: frozenset[tuple[Table, int]] | None = None
 
 
@@ -55,11 +57,11 @@ def packing(wire: Wire, profile: DeviceProfile, outlet: int = 1) -> Packing:
     quirks = profile.modbus
     covered = None if quirks.holes else frozenset(_covered(profile, outlet))
     if not isinstance(wire, Line):
-        return Packing(quirks.max_block, quirks.max_block, covered)
+        return Packing(quirks.max_block, quirks.max_block, quirks.max_block, covered)
     chars = LONGEST_READ_S / char_s(wire)
     longest = min(quirks.max_block, max(WIDEST, int(chars - FRAME_CHARS) // 2))
     saved_s = FRAME_CHARS * char_s(wire) + TURNAROUND_S + gap_s(wire)
-    return Packing(longest, int(saved_s / (2 * char_s(wire))), covered)
+    return Packing(longest, int(saved_s / (2 * char_s(wire))), quirks.max_block, covered)
 
 
 def _covered(profile: DeviceProfile, outlet: int) -> Iterator[tuple[Table, int]]:
@@ -69,11 +71,32 @@ def _covered(profile: DeviceProfile, outlet: int) -> Iterator[tuple[Table, int]]
             yield from ((register.table, start + offset) for offset in range(register.width))
 
 
-def plan(points: Sequence[Point], packing: Packing) -> tuple[Block, ...]:
+def plan(points: Sequence[Point], packing: Packing, together: Sequence[str] = ()) -> tuple[Block, ...]:
     """Few reads that cover all points in order of table and address.
 
-    A point longer than `packing.longest` (a text) gets a read of its own.
+    A point longer than `packing.longest` (a text) gets a read of its own. Those named in `together` share one read
+    wherever the device allows it, whatever that costs (R8: a current and the sign of its power).
     """
+    bound = [point for point in points if point.name in together]
+    others = [point for point in points if point.name not in together]
+    wide = replace(packing, longest=packing.max_block, hole=packing.max_block)
+    first = _pack(bound, wide)
+    inside = [point for point in others if any(_holds(block, point) for block in first)]
+    outside = [point for point in others if point not in inside]
+    widened = tuple(_widened(block, inside) for block in first)
+    return (*widened, *_pack(outside, packing))
+
+
+def _holds(block: Block, point: Point) -> bool:
+    end = block.address + block.count
+    return block.table == point.table and block.address <= point.address and point.address + point.width <= end
+
+
+def _widened(block: Block, points: Sequence[Point]) -> Block:
+    return replace(block, points=(*block.points, *(point for point in points if _holds(block, point))))
+
+
+def _pack(points: Sequence[Point], packing: Packing) -> tuple[Block, ...]:
     blocks: list[list[Point]] = []
     for point in sorted(points, key=lambda point: (point.table, point.address)):
         if blocks and _fits(blocks[-1], point, packing):

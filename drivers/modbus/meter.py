@@ -6,7 +6,7 @@ from drivers.api import Health, HealthChanged, MeterRead, MeterReading, MeterSet
 from drivers.modbus import codec
 from drivers.modbus.blocks import Packing
 from drivers.modbus.poller import Poller, PollPlan
-from drivers.modbus.reading import Image, meter_reading, meter_registers
+from drivers.modbus.reading import CURRENTS, POWERS, Image, meter_reading, meter_registers
 from drivers.modbus.scheduler import Scheduler
 from drivers.profile_schema import DeviceProfile
 
@@ -18,7 +18,7 @@ class ModbusMeter:
         self._setup, self._profile, self._sink = setup, profile, sink
         unit = scheduler.unit(setup.unit, profile.modbus.spacing_ms / 1000)
         points = [codec.point(profile, name) for name in meter_registers(profile)]
-        plan = PollPlan(points, packing, setup.period_s)
+        plan = PollPlan(points, packing, setup.period_s, together=(*CURRENTS, *POWERS))
         self._poller = Poller(scheduler, unit, plan=plan, device=self)
         self._latest: MeterReading | None = None
 

@@ -46,6 +46,8 @@ class PollPlan:
     points: Sequence[Point]
     packing: Packing
     period_s: float
+    together: Sequence[str] = ()
+    """Registers that are read in one block if the device allows it."""
 
 
 class Poller:
@@ -104,7 +106,7 @@ class Poller:
         self._set_health(Health.OK, "answers")
 
     def _pack(self) -> None:
-        self._blocks = plan(self._plan.points, self._plan.packing)
+        self._blocks = plan(self._plan.points, self._plan.packing, self._plan.together)
         self._packed_s = time.monotonic()
 
     async def _serve(self) -> None:

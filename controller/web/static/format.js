@@ -54,6 +54,7 @@ const REASONS = {
   "limit": (where) => `Limited by ${where}`,
   "waiting": (where) => `Waiting for capacity at ${where}`,
   "raise-delay": () => "Rises in a few seconds",
+  "watchdog-not-verified": () => "Held at 0 A: the charger has not confirmed its fail-safe current yet",
   "unreachable": () => "The charger does not answer",
   "overdraw": () => "Reduced: the car draws more than offered",
   "guard": (where) => `Held back by the independent guard ${where}`,

@@ -1,0 +1,119 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from drivers.api import EvState, MeterReading, MeterSetup, Phases
+from drivers.modbus import codec
+from drivers.modbus.reading import Sample, evse_reading, meter_reading, uid
+
+
+def image(profile: Any, **raw: int) -> dict[str, Sample]:
+    """Samples of raw numbers, one second apart, all of block 0."""
+    found = {}
+    for t, (name, value) in enumerate(raw.items()):
+        point = codec.point(profile, name)
+        words = [value >> 16 * i & 0xFFFF for i in reversed(range(point.width))]
+        found[name] = Sample(point, tuple(words), 100.0 + t, 0)
+    return found
+
+
+def test_a_charger_reading_says_what_the_registers_say(charger: Any) -> None:
+    profile = charger()
+    reading = evse_reading(
+        profile,
+        image(
+            profile,
+            status=3,
+            current_l1=161,
+            current_l2=160,
+            current_l3=0,
+            energy_import_total=1234,
+            rfid_tag=0x04A1B2C3 << 32,
+            current_limit=160,
+            enable=1,
+        ),
+    )
+    assert reading.t_s == 100.0
+    assert (reading.state, reading.plugged) == (EvState.C, True)
+    assert reading.current_ma == Phases(16100, 16000, 0)
+    assert (reading.energy_wh, reading.offered_ma, reading.enabled) == (12340, 16000, True)
+    assert reading.tag == "04A1B2C3"
+
+
+@pytest.mark.parametrize(("raw", "state"), [(9, None), (77, None), (4, EvState.F)])
+def test_an_unknown_or_starting_state_is_none(charger: Any, raw: int, state: EvState | None) -> None:
+    reading = evse_reading(charger(), image(charger(), status=raw))
+    assert (reading.state, reading.plugged) == (state, None)
+
+
+def test_what_is_missing_or_unbelievable_makes_its_field_none(charger: Any) -> None:
+    profile = charger()
+    reading = evse_reading(profile, image(profile, status=2, current_l1=801, current_l2=1, current_l3=1))
+    assert reading.current_ma is None
+    assert reading.energy_wh is None
+    assert reading.enabled is None
+    assert evse_reading(profile, image(profile, status=2, enable=7)).enabled is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("04a1b2c3", "04A1B2C3"),
+        ("04:A1:B2:C3:D4:E5:F6", "04A1B2C3D4E5F6"),
+        ("04A1B2C300000000", "04A1B2C3"),
+        ("04A1B2C3D4E5F60000000000", "04A1B2C3D4E5F6"),
+        ("0000000000000000", None),
+        ("", None),
+        ("no card", None),
+    ],
+)
+def test_uids_are_upper_case_hex_without_filling(text: str, found: str | None) -> None:
+    assert uid(text) == found
+
+
+def sample(profile: Any, name: str, value: int, *, block: int = 0) -> Sample:
+    point = codec.point(profile, name)
+    return Sample(point, codec.encode(point, value), 5.0, block)
+
+
+def meter(
+    profile: Any, setup: MeterSetup, powers: Mapping[str, int], *, split: bool = False
+) -> MeterReading | None:
+    found = {f"current_l{n}": sample(profile, f"current_l{n}", n * 1000) for n in (1, 2, 3)}
+    for name, watts in powers.items():
+        found[name] = sample(profile, name, watts, block=int(split))
+    found["active_power_total"] = sample(profile, "active_power_total", sum(powers.values()))
+    found["energy_import_total"] = sample(profile, "energy_import_total", 7000)
+    found["energy_export_total"] = sample(profile, "energy_export_total", 1000)
+    return meter_reading(profile, setup, found)
+
+
+POWERS = {"active_power_l1": 230, "active_power_l2": -460, "active_power_l3": 690}
+
+
+def test_r08_a_current_takes_the_sign_of_its_phases_power(meter_profile: Any, new_meter: Any) -> None:
+    reading = meter(meter_profile, new_meter(), POWERS)
+    assert reading is not None
+    assert reading.current_ma == Phases(1000, -2000, 3000)
+    assert (reading.signed, reading.power_w, reading.energy_import_wh) == (True, 460, 7000)
+
+
+def test_r08_ratio_and_direction_are_applied(meter_profile: Any, new_meter: Any) -> None:
+    reading = meter(meter_profile, new_meter(ct_ratio=40, reversed=True), POWERS)
+    assert reading is not None
+    assert reading.current_ma == Phases(-40000, 80000, -120000)
+    assert (reading.power_w, reading.energy_import_wh) == (-18400, 40000)
+
+
+def test_r08_power_of_another_block_gives_no_sign(meter_profile: Any, new_meter: Any) -> None:
+    reading = meter(meter_profile, new_meter(), POWERS, split=True)
+    assert reading is not None
+    assert reading.current_ma == Phases(1000, 2000, 3000)
+    assert not reading.signed
+
+
+def test_a_meter_reading_without_a_believable_current_or_sign_is_none(meter_profile: Any, new_meter: Any) -> None:
+    partly = {name: watts for name, watts in POWERS.items() if name != "active_power_l2"}
+    assert meter(meter_profile, new_meter(), partly) is None
+    assert meter_reading(meter_profile, new_meter(), {}) is None
