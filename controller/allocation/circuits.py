@@ -52,7 +52,7 @@ class SupplyPoint:
     """An EVSE as the allocator knows it.
 
     `phases` are wired ones, the first of its rotation. Bounds are per phase; `max_ma` >= `min_ma` > 0.
-    `billed_by` and devices are nobody's business here.
+    `raise_interval_s` above 0: its setpoint is kept in EEPROM, so raises are rare (R12).
     """
 
     id: str
@@ -64,6 +64,7 @@ class SupplyPoint:
     step_ma: int
     latency_s: float
     can_lock: bool
+    raise_interval_s: float = 0.0
 
     def on_grid(self, current_ma: int) -> int:
         """The highest setpoint that is not above it."""

@@ -1,9 +1,9 @@
 """From shares to setpoints that may be sent now: cuts at once, raises only into room that is proven.
 
-A raise of one EVSE follows its last raise by 5 s (R7), and it takes only what is left when every other EVSE
-counts at what it may still be drawing: a cut whose setpoint is not confirmed, or that the EV has had no time to
-follow, has not made room yet. So current passes from one car to another without both having it. A first setpoint
-after plug-in waits for nothing else.
+A raise of one EVSE follows its last raise by 5 s (R7), or by more where the charger keeps it in EEPROM. It
+takes only what is left when every other EVSE counts at what it may still be drawing: a cut whose setpoint is
+not confirmed, or that the EV has had no time to follow, has not made room yet. So current passes from one car
+to another without both having it. A first setpoint after plug-in waits for nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,8 @@ from controller.allocation.sharing import Share
 from controller.allocation.watch import Watched
 
 BETWEEN_RAISES_S = 5.0
+WORTH_A_WRITE_MA = 500
+"""An EEPROM is not worn for less (R12), unless it is the first current or the last up to the maximum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def _floor(evse: Watched, sharing: Sharing) -> int:
 
 def _raise(evse: Watched, from_ma: int, left: Sequence[int], sharing: Sharing) -> Emission:
     raised_s = evse.memory.raised_s
-    if raised_s is not None and sharing.now_s - raised_s < BETWEEN_RAISES_S:
+    if raised_s is not None and sharing.now_s - raised_s < max(BETWEEN_RAISES_S, evse.point.raise_interval_s):
         return Emission(from_ma, delayed=True)
     request = sharing.requests[evse.point.id]
     wanted = sharing.shares[evse.point.id].current_ma
@@ -72,9 +74,14 @@ def _raise(evse: Watched, from_ma: int, left: Sequence[int], sharing: Sharing) -
     possible = min(wanted, evse.point.on_grid(max(0, free)))
     delayed = possible < wanted
     behind = tight(request, left, wanted - own_ma) if delayed else ()
-    if possible <= from_ma or possible < request.least_ma:
+    if possible <= from_ma or possible < request.least_ma or _not_worth_it(evse, from_ma, possible):
         return Emission(from_ma, delayed=True, behind=behind)
     return Emission(possible, raised=True, delayed=delayed, behind=behind)
+
+
+def _not_worth_it(evse: Watched, from_ma: int, to_ma: int) -> bool:
+    worn = evse.point.raise_interval_s > 0
+    return worn and 0 < from_ma < to_ma < min(from_ma + WORTH_A_WRITE_MA, evse.point.max_ma)
 
 
 def _occupy(left: list[int], tree: Tree, evse: Watched, amount_ma: int) -> None:

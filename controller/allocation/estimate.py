@@ -139,15 +139,19 @@ def drawn(evse: Watched, at_s: float) -> Drawn:
     counted = evse.point.rotation.to_supply(Phases(*(counted_ma if n < evse.phases else 0 for n in range(3))))
     if not samples or not evse.reachable:
         return Drawn(NO_CURRENT, counted, NO_CURRENT if evse.reachable else counted)
-    before = [one for one in samples if at_s - SIMULTANEOUS_S <= one.t_s <= at_s][-1:]
+    before = [one for one in samples if one.t_s <= at_s][-1:]
     after = [one for one in samples if at_s <= one.t_s <= at_s + SIMULTANEOUS_S][:1]
-    if not before and not after:
+    near = [one.current_ma for one in (*before, *after) if one.t_s >= at_s - SIMULTANEOUS_S]
+    settling = counted_ma > evse.bound_ma
+    if not near:
         least = _lower(counted, Phases(*(min(amount, evse.memory.lowest_ma) for amount in samples[-1].current_ma)))
-        settling = counted_ma > evse.bound_ma
         return Drawn(least, counted, _lower(counted, samples[-1].current_ma) if settling else least)
-    one, other = (before or after)[0].current_ma, (after or before)[0].current_ma
-    shown = _higher(one, other)
-    return Drawn(_lower(one, other), shown if before and after else _higher(shown, counted), shown)
+    shown = _higher(near[0], near[-1])
+    if len(near) > 1:
+        return Drawn(_lower(*near), shown, shown)
+    if settling and before:
+        shown = _higher(shown, _lower(counted, before[0].current_ma))
+    return Drawn(near[0], _higher(near[0], counted), shown)
 
 
 def _follow(last: Phases | None, ranges: Sequence[_Range], elapsed_s: float) -> Phases:

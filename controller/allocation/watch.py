@@ -125,23 +125,22 @@ def _count(
     memory: EvseMemory, before: EvseMemory, point: SupplyPoint, image: EvseImage, now_s: float
 ) -> EvseMemory:
     bound = memory.bound_ma or 0
-    if before.bound_ma is None or bound >= before.counted_ma:
+    if before.bound_ma is None:
         return replace(memory, counted_ma=bound)
-    cut_s, before_cut_ma = before.cut_s, before.before_cut_ma
-    if cut_s is None or bound < before.bound_ma:
-        still_ma = before_cut_ma if cut_s is not None and now_s - cut_s < settle_s(point) else 0
-        cut_s, before_cut_ma = now_s, max(before.counted_ma, still_ma)
-    counted = max(bound, _seen_ma(image, cut_s, before.counted_ma))
-    if now_s - cut_s >= settle_s(point):
-        counted = bound
-    return replace(memory, counted_ma=counted, cut_s=cut_s, before_cut_ma=before_cut_ma)
+    settling = before.cut_s is not None and now_s - before.cut_s < settle_s(point)
+    earlier_ma = max(before.bound_ma, _seen_ma(image, before) if settling else 0)
+    if bound >= before.bound_ma:
+        return replace(memory, counted_ma=max(bound, earlier_ma))
+    before_cut_ma = max(before.counted_ma, before.before_cut_ma if settling else 0)
+    return replace(memory, counted_ma=earlier_ma, cut_s=now_s, before_cut_ma=before_cut_ma)
 
 
-def _seen_ma(image: EvseImage, cut_s: float, counted_ma: int) -> int:
+def _seen_ma(image: EvseImage, before: EvseMemory) -> int:
+    """What still counts after the last fall, by a reading that is newer than it."""
     reading = image.reading
-    if reading is None or reading.current_ma is None or reading.t_s <= cut_s:
-        return counted_ma
-    return min(counted_ma, reading.current_ma.highest)
+    if reading is None or reading.current_ma is None or reading.t_s <= (before.cut_s or 0.0):
+        return before.counted_ma
+    return min(before.counted_ma, reading.current_ma.highest)
 
 
 def _sampled(point: SupplyPoint, image: EvseImage, memory: EvseMemory) -> EvseMemory:
@@ -153,6 +152,7 @@ def _sampled(point: SupplyPoint, image: EvseImage, memory: EvseMemory) -> EvseMe
     if memory.samples and memory.samples[-1].t_s >= reading.t_s:
         return replace(memory, lowest_ma=min(memory.lowest_ma, lowest_ma))
     drawn = Phases(*(max(0, amount) for amount in point.rotation.to_supply(reading.current_ma)))
-    kept = [one for one in memory.samples if one.t_s >= reading.t_s - _SAMPLES_FOR_S]
+    newest = memory.samples[-1:]
+    kept = [one for one in memory.samples if one in newest or one.t_s >= reading.t_s - _SAMPLES_FOR_S]
     samples = (*kept, Sample(reading.t_s, drawn))[-_SAMPLES:]
     return replace(memory, samples=samples, lowest_ma=lowest_ma)

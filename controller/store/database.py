@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ FILE = "ampyard.db"
 LOCK = "ampyard.lock"
 BUSY_TIMEOUT_S = 5
 
-_DURABLE = {
+_DURABLE: Mapping[str, str | int] = {
     "journal_mode": "wal",
     "synchronous": "full",
     "foreign_keys": 1,
@@ -22,7 +23,7 @@ _DURABLE = {
     "journal_size_limit": 4 * 1024 * 1024,
     "mmap_size": 0,
 }
-_READING = {"query_only": 1, "busy_timeout": BUSY_TIMEOUT_S * 1000, "mmap_size": 0}
+_READING: Mapping[str, str | int] = {"query_only": 1, "busy_timeout": BUSY_TIMEOUT_S * 1000, "mmap_size": 0}
 
 
 class Tables:
@@ -76,9 +77,8 @@ def connect_writer(path: Path) -> peewee.SqliteDatabase:
             path.touch(0o600)
         except OSError as error:
             raise diagnose_os(error) from error
-    database = peewee.SqliteDatabase(str(path), pragmas=_DURABLE, lock_type="IMMEDIATE", autoconnect=False)
-    database.connect()
-    return database
+    database = peewee.SqliteDatabase(str(path), lock_type="IMMEDIATE", autoconnect=False)
+    return _connected(database, _DURABLE)
 
 
 def checkpoint(database: peewee.SqliteDatabase) -> None:
@@ -94,6 +94,16 @@ def checkpoint(database: peewee.SqliteDatabase) -> None:
 def connect_reader(path: Path) -> peewee.SqliteDatabase:
     """A connection that cannot write, usable in the calling thread only."""
     uri = path.absolute().as_uri() + "?mode=ro"
-    database = peewee.SqliteDatabase(uri, pragmas=_READING, autoconnect=False, uri=True)
+    return _connected(peewee.SqliteDatabase(uri, autoconnect=False, uri=True), _READING)
+
+
+def _connected(database: peewee.SqliteDatabase, settings: Mapping[str, str | int]) -> peewee.SqliteDatabase:
+    """Open and set. peewee's own `pragmas` would leave the connection open where a damaged file refuses one."""
     database.connect()
+    try:
+        for name, value in settings.items():
+            database.pragma(name, value)
+    except BaseException:
+        database.close()
+        raise
     return database

@@ -233,6 +233,12 @@ class RefusedCommit(LyingCommit):
     happens = False
 
 
+def make_database(folder: Path) -> None:
+    medium = Medium(folder / "ampyard.db", FaultPoint({}))
+    medium.open()
+    medium.close()
+
+
 def add(number: int) -> Job:
     prepared = chain.prepare(queue(updated(number)))
     return Job(lambda tables: chain.write(tables, prepared), key=prepared)
@@ -242,7 +248,7 @@ def add(number: int) -> Job:
 def test_r25_a_commit_that_failed_and_happened_is_answered_once_when_repeated(
     tmp_path: Path, failures: int
 ) -> None:
-    Medium(tmp_path / "ampyard.db", FaultPoint({})).open()
+    make_database(tmp_path)
     medium = Medium(tmp_path / "ampyard.db", FaultPoint({}), connections(LyingCommit, *[None] * (failures - 1)))
     for _ in range(failures):
         with pytest.raises(StoreError) as caught:
@@ -256,7 +262,7 @@ def test_r25_a_commit_that_failed_and_happened_is_answered_once_when_repeated(
 
 
 def test_a_commit_that_failed_and_did_not_happen_is_done_when_repeated(tmp_path: Path) -> None:
-    Medium(tmp_path / "ampyard.db", FaultPoint({})).open()
+    make_database(tmp_path)
     medium = Medium(tmp_path / "ampyard.db", FaultPoint({}), connections(RefusedCommit))
     with pytest.raises(StoreError):
         medium.commit([add(0)])
