@@ -9,11 +9,12 @@ from controller.charging.tokens import Token, TokenInfo
 
 @dataclass(frozen=True, slots=True)
 class StartRemotely:
-    """`evse` None: the one plugged candidate, or wait for a plug at any EVSE of the asking station."""
+    """`evse` None: the one car that waits at `evses`, those of the asking station (empty: of the site)."""
 
     token: Token
     evse: str | None
     remote_start_id: int | None = None
+    evses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Voice(Protocol):
 
     def running(self, transaction: str) -> bool: ...
 
+    def busy(self, evses: Sequence[str]) -> bool: ...
+
     async def say(self, wanted: Wanted, evses: Sequence[str]) -> None: ...
 
     async def report(self, request_id: int, data: Sequence[Payload]) -> None: ...
@@ -191,7 +193,8 @@ class Desk:
     async def _(self, request: Trigger) -> Answer:
         voice = self._tools.voice
         again = request.wanted is Wanted.BOOT and voice.registration is Registration.ACCEPTED
-        if again and not request.boot_again:
+        nothing = request.wanted is Wanted.TRANSACTION and not voice.busy(request.evses)
+        if nothing or (again and not request.boot_again):
             return Answer(request.answer(False))
         return Answer(request.answer(True), _later(voice.say, request.wanted, request.evses))
 

@@ -80,6 +80,8 @@ class Dialect:
     wording: Wording
     holds_transaction: bool
     rejected_answers: bool
+    queues_samples: bool
+    """Meter values of a running transaction, also triggered ones, go through the outbox (1.6 section 3.7)."""
     boot: Callable[[BootReason, str, str], Message]
     """Of reason, firmware version, serial number."""
     boot_answer: Callable[[Payload], BootAnswer | None]

@@ -56,6 +56,8 @@ class Sender:
 
     def __init__(self, tools: Sending) -> None:
         self.depth = Depth(0, 0, None)
+        self.trouble = ""
+        """Why nothing is delivered although the connection works; empty: it is."""
         self._tools = tools
         self._store = tools.store
         self._bell = Bell()
@@ -163,7 +165,7 @@ class Sender:
         """E11.FR.02 and FR.07: offline is what was queued before this connection."""
         tools, queued = self._tools, delivery.queued
         at = delivery.entry.at
-        sync = None if at.trusted else (await self._store.syncs()).get(at.boot)
+        sync = tools.clock.sync if at.boot == tools.clock.boot else (await self._store.syncs()).get(at.boot)
         return Setting(
             number=number,
             at=wire_utc(at, sync),
@@ -185,6 +187,7 @@ class Sender:
         await self._report(delivery.entry, told.info)
         tokens = await self._surely(lambda: self._to_remember(delivery.entry, told))
         await self._surely(lambda: self._store.acknowledge(delivery.seq, remote_id=told.remote_id, tokens=tokens))
+        self.trouble = ""
         self._patience.forget(delivery.transaction)
         for failure in self._patience.succeeded(delivery.seq):
             await self._park(failure.seq, failure.transaction, failure.why)
@@ -216,7 +219,8 @@ class Sender:
         if self._patience.failed(failure, self._terms(), self._tools.clock.mono()):
             await self._park(failure.seq, failure.transaction, failure.why)
         if self._patience.sick and not was_sick:
-            log.error("%s: the CSMS is sick, sending pauses: %s", self._tools.route.identity, error)
+            self.trouble = f"the CSMS is sick, sending pauses: {error}"
+            log.error("%s: %s", self._tools.route.identity, self.trouble)
 
     def _terms(self) -> Terms:
         variables = self._tools.variables

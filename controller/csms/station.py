@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 DIALECTS: Mapping[Version, Dialect] = {Version.V16: OCPP16, Version.V201: OCPP201}
 OWN_BOOT_INTERVAL_S = 60.0
 """Where the CSMS leaves it to us (B02.FR.07), or refuses the message itself."""
+LONGEST_BOOT_INTERVAL_S = 86_400
 HEARTBEAT = "OCPPCommCtrlr.HeartbeatInterval"
 HEARTBEAT_LIMITS_S = (1, 86_400)
 STEP_WORTH_KEEPING_S = 1.0
@@ -136,7 +137,7 @@ class Station:
             registration=self.registration.value if self.registration else "",
             outbox_depth=depth.waiting,
             parked=depth.parked,
-            last_error=self._link.last_error,
+            last_error=self._sender.trouble or self._link.last_error,
         )
 
     # what the desk calls
@@ -154,6 +155,9 @@ class Station:
 
     def running(self, transaction: str) -> bool:
         return self._reporter.running(transaction)
+
+    def busy(self, evses: Sequence[str]) -> bool:
+        return bool(self._reporter.busy(evses))
 
     async def say(self, wanted: Wanted, evses: Sequence[str]) -> None:
         """What a trigger asked for; also while the boot is pending."""
@@ -173,8 +177,7 @@ class Station:
         await self._reporter.report(request_id, data)
 
     async def _sample(self, evses: Sequence[str]) -> None:
-        """With a transaction the value goes through the outbox, so that it is in order with the others."""
-        busy = self._reporter.busy(evses)
+        busy = self._reporter.busy(evses) if self._dialect.queues_samples else ()
         if busy:
             await self._ask(TakeSample(busy))
         await self._reporter.say_samples([evse for evse in evses if evse not in busy])
@@ -250,7 +253,7 @@ class Station:
     async def _registered(self, answer: BootAnswer) -> None:
         if answer.registration is not self.registration:
             log.info("%s: %s by the CSMS", self._slice.identity, answer.registration.value)
-        self._wait_for_boot(answer.interval_s or OWN_BOOT_INTERVAL_S)
+        self._wait_for_boot(min(answer.interval_s, LONGEST_BOOT_INTERVAL_S) or OWN_BOOT_INTERVAL_S)
         if answer.registration is Registration.ACCEPTED:
             await self._take_time(answer.time)
             await self._take_heartbeat_interval(answer.interval_s)

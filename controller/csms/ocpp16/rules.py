@@ -11,6 +11,7 @@ RULES = Dialect(
     wording=rpc.OCPP16,
     holds_transaction=False,
     rejected_answers=False,
+    queues_samples=True,
     boot=encode.boot,
     boot_answer=encode.boot_answer,
     authorize=encode.authorize,

@@ -11,6 +11,7 @@ RULES = Dialect(
     wording=rpc.OCPP2,
     holds_transaction=True,
     rejected_answers=True,
+    queues_samples=False,
     boot=encode.boot,
     boot_answer=encode.boot_answer,
     authorize=encode.authorize,
