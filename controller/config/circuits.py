@@ -30,9 +30,19 @@ def read_circuits(document: Document, problems: list[str]) -> tuple[Circuit, ...
     problems += [
         f"circuits[{table.id}].parent: leads in a circle, not to the grid connection"
         for table in waiting
-        if table.parent in tables
+        if _circles(table, tables)
     ]
     return tuple(ordered)
+
+
+def _circles(table: CircuitTable, tables: dict[str, CircuitTable]) -> bool:
+    """Whether it hangs on itself; what hangs on a missing circuit is reported there."""
+    above = tables.get(table.parent or "")
+    for _ in tables:
+        if above is None or above is table:
+            break
+        above = tables.get(above.parent or "")
+    return above is table
 
 
 def _check_links(document: Document, tables: dict[str, CircuitTable], problems: list[str]) -> None:

@@ -25,6 +25,8 @@ from drivers.api import Endpoint, EvseSetup, Line, MeterSetup, ReaderSetup, Wire
 from drivers.profile import DeviceProfile
 
 MEASURES = "energy_import_total"
+LAST_UNIT = 247
+"""Modbus over serial line, section 2.2: 0 is the broadcast, 248 to 255 are reserved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Catalogue:
     def profile(self, where: str, name: str, kind: str) -> DeviceProfile | None:
         profile = self.profiles.get(name)
         if profile is None:
-            self.complain(f"{where}.profile", f"there is no device profile {name!r}")
+            self.complain(f"{where}.profile", f"there is no device profile {name!r}; see firmware-profiles/")
         elif profile.identity.kind != kind:
             self.complain(f"{where}.profile", f"{name!r} describes a {profile.identity.kind}, not a {kind}")
             return None
@@ -60,7 +62,12 @@ class Catalogue:
         if defaults is None:
             self.complain(f"{where}.bus", f"{table.profile!r} has no {bus.kind}")
             return table.unit or 1
-        return defaults.unit if table.unit is None else table.unit
+        unit = defaults.unit if table.unit is None else table.unit
+        if isinstance(bus, RtuTable) and not 1 <= unit <= LAST_UNIT:
+            self.complain(
+                f"{where}.unit", f"must be from 1 to {LAST_UNIT} on a serial wire: 0 reaches every device"
+            )
+        return unit
 
 
 def read_evses(catalogue: Catalogue) -> tuple[EvseSlice, ...]:
@@ -76,26 +83,32 @@ def _evse(table: EvseTable, catalogue: Catalogue) -> EvseSlice | None:
     if table.circuit not in {circuit.id for circuit in catalogue.document.circuits}:
         catalogue.complain(f"{where}.circuit", f"there is no circuit {table.circuit!r}")
     rotation = _rotation(table, catalogue)
-    if profile is None or profile.setpoint is None:
+    if profile is None:
+        return None
+    if profile.setpoint is None:
+        catalogue.complain(f"{where}.profile", f"{table.profile!r} takes no setpoint and cannot be controlled")
         return None
     if table.outlet > profile.modbus.outlets:
         catalogue.complain(f"{where}.outlet", f"{table.profile!r} has {profile.modbus.outlets}")
     setup = _evse_setup(table, profile, catalogue)
+    point = SupplyPoint(
+        id=table.id,
+        circuit=table.circuit,
+        rotation=rotation,
+        phases=table.phases,
+        min_ma=setup.min_ma,
+        max_ma=setup.max_ma,
+        step_ma=milli(profile.setpoint.step_a),
+        latency_s=profile.setpoint.latency_s,
+        can_lock=profile.enable is not None,
+    )
     _check_currents(where, setup, profile, catalogue)
+    _check_grid(where, point, catalogue)
+    _check_watchdog(table, setup, profile, catalogue)
     _check_billing(table, profile, catalogue)
     return EvseSlice(
         setup=setup,
-        point=SupplyPoint(
-            id=table.id,
-            circuit=table.circuit,
-            rotation=rotation,
-            phases=table.phases,
-            min_ma=setup.min_ma,
-            max_ma=setup.max_ma,
-            step_ma=milli(profile.setpoint.step_a),
-            latency_s=profile.setpoint.latency_s,
-            can_lock=profile.enable is not None,
-        ),
+        point=point,
         profile=profile,
         bus=table.bus,
         meter=table.meter,
@@ -132,7 +145,7 @@ def _evse_setup(table: EvseTable, profile: DeviceProfile, catalogue: Catalogue) 
 
 
 def _check_currents(where: str, setup: EvseSetup, profile: DeviceProfile, catalogue: Catalogue) -> None:
-    limits, watchdog = profile.setpoint, profile.watchdog
+    limits = profile.setpoint
     if limits is None:
         return
     name = profile.identity.id
@@ -142,13 +155,28 @@ def _check_currents(where: str, setup: EvseSetup, profile: DeviceProfile, catalo
         catalogue.complain(f"{where}.min_current_a", f"{name} takes at least {limits.min_a} A")
     if setup.min_ma > setup.max_ma:
         catalogue.complain(f"{where}.max_current_a", "is below the minimum current")
-    if setup.failsafe_ma and not setup.min_ma <= setup.failsafe_ma <= setup.max_ma:
+    elif setup.failsafe_ma and not setup.min_ma <= setup.failsafe_ma <= setup.max_ma:
         catalogue.complain(f"{where}.failsafe_current_a", "must be 0 or between minimum and maximum current")
+
+
+def _check_grid(where: str, point: SupplyPoint, catalogue: Catalogue) -> None:
+    if point.min_ma <= point.max_ma and point.on_grid(point.max_ma) < point.least_ma():
+        step = f"{point.step_ma / 1000:g} A"
+        catalogue.complain(
+            f"{where}.max_current_a", f"no setpoint in steps of {step} lies between minimum and maximum"
+        )
+
+
+def _check_watchdog(table: EvseTable, setup: EvseSetup, profile: DeviceProfile, catalogue: Catalogue) -> None:
+    """R1: nobody may believe in a fall-back that the charger does not have."""
+    where, name, watchdog = f"evses[{table.id}].watchdog_timeout_s", profile.identity.id, profile.watchdog
     if watchdog is None:
+        if table.watchdog_timeout_s is not None:
+            catalogue.complain(where, f"{name} has no watchdog; remove the key")
         return
     low, high = watchdog.timeout_min_s or 0.0, watchdog.timeout_max_s or 3600.0
     if not low <= setup.watchdog_timeout_s <= high:
-        catalogue.complain(f"{where}.watchdog_timeout_s", f"{name} takes {low:g} to {high:g} s")
+        catalogue.complain(where, f"{name} takes {low:g} to {high:g} s")
 
 
 def _check_billing(table: EvseTable, profile: DeviceProfile, catalogue: Catalogue) -> None:
@@ -175,26 +203,35 @@ def _rotation(table: EvseTable, catalogue: Catalogue) -> Rotation:
     if table.rotation not in known:
         catalogue.complain(where, f"{table.rotation!r} is not one of {', '.join(known)}")
     if catalogue.document.site.supply == "single-phase" and (table.phases, table.rotation[:2]) != (1, "L1"):
-        catalogue.complain(f"evses[{table.id}].phases", "a single-phase supply has only L1")
+        catalogue.complain(f"evses[{table.id}].phases", "must be 1, on L1: the supply is single-phase")
     return known.get(table.rotation, Rotation.L1L2L3)
 
 
 def _check_units(evses: tuple[EvseSlice, ...], catalogue: Catalogue) -> None:
     """R13: two outlets may share a unit, two devices may not."""
-    outlets = [f"{evse.bus}/{evse.setup.unit} outlet {evse.setup.outlet}" for evse in evses]
-    catalogue.problems.extend(f"evses: {name} is configured twice" for name in doubles(outlets))
     owners: dict[tuple[str, int], str] = {}
+    outlets: dict[tuple[str, int, int], str] = {}
     for evse in evses:
+        if catalogue.bus(evse.bus) is None:
+            continue
         key = (evse.bus, evse.setup.unit)
+        other = outlets.setdefault((*key, evse.setup.outlet), evse.id)
         if owners.setdefault(key, evse.profile.identity.id) != evse.profile.identity.id:
-            catalogue.complain(f"evses[{evse.id}].unit", f"unit {key[1]} on {key[0]!r} is another model already")
+            what = f"unit {key[1]} on {key[0]!r} is another model already; each device needs its own"
+            catalogue.complain(f"evses[{evse.id}].unit", what)
+        elif other != evse.id:
+            what = (
+                f"unit {key[1]}, outlet {evse.setup.outlet} on {key[0]!r} is {other!r} already; each needs its own"
+            )
+            catalogue.complain(f"evses[{evse.id}].unit", what)
     for meter in catalogue.document.meters:
         profile = catalogue.profiles.get(meter.profile)
-        if profile is None:
+        if profile is None or catalogue.bus(meter.bus) is None:
             continue
-        unit = catalogue.unit(f"meters[{meter.id}]", meter, profile) if catalogue.bus(meter.bus) else 0
+        unit = catalogue.unit(f"meters[{meter.id}]", meter, profile)
         if owners.setdefault((meter.bus, unit), meter.id) != meter.id:
-            catalogue.complain(f"meters[{meter.id}].unit", f"unit {unit} on {meter.bus!r} is taken")
+            what = f"unit {unit} on {meter.bus!r} is taken; each device needs its own"
+            catalogue.complain(f"meters[{meter.id}].unit", what)
 
 
 def read_meters(catalogue: Catalogue) -> tuple[MeterSlice, ...]:
@@ -218,6 +255,8 @@ def read_readers(catalogue: Catalogue) -> tuple[ReaderSlice, ...]:
         for evse in table.evses:
             if evse not in evses:
                 catalogue.complain(f"readers[{table.id}].evses", f"there is no EVSE {evse!r}")
+        for evse in doubles(table.evses):
+            catalogue.complain(f"readers[{table.id}].evses", f"lists {evse!r} twice")
         if profile is not None:
             found.append(_reader(table, profile))
     return tuple(found)

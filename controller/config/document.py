@@ -4,7 +4,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic_core import PydanticCustomError
 
 from controller.allocation.circuits import Rotation
 from controller.charging.tokens import BilledBy
@@ -13,18 +14,27 @@ Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
 """Appears in logs, metrics and topics; never reused (R21)."""
 
 
+Whole = Annotated[int, Strict()]
+"""Without Strict, `true` would be a number, "yes" a switch and "16" an ampere."""
+Number = Annotated[float, Strict()]
+Switch = Annotated[bool, Strict()]
+
+
 def _decimal(value: object) -> object:
     """Amperes are decimals: 0.1 + 0.2 must not matter to a fuse."""
-    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("amperes", "must be a number of amperes, without quotes")
+    return Decimal(str(value))
 
 
 def _three(value: object) -> object:
-    return [value, value, value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+    """One value stands for all three phases."""
+    return value if isinstance(value, list | tuple) else [value, value, value]
 
 
 Amperes = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=10_000)]
 PerPhase = Annotated[tuple[Amperes, Amperes, Amperes], BeforeValidator(_three)]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
+Seconds = Annotated[Number, Field(gt=0, le=3600)]
 
 
 class Table(BaseModel):
@@ -48,10 +58,10 @@ class SiteTable(Table):
     id: Id
     name: str = Field(min_length=1, max_length=100)
     supply: Annotated[Literal["three-phase-star", "single-phase"], BeforeValidator(_supply)]
-    voltage_v: int = Field(default=230, ge=100, le=260)
+    voltage_v: Whole = Field(default=230, ge=100, le=260)
     state_dir: Path
     billed_by: BilledBy = BilledBy.CSMS
-    cycle_s: Annotated[float, Field(ge=0.25, le=2)] = 1.0
+    cycle_s: Annotated[Number, Field(ge=0.25, le=2)] = 1.0
 
 
 class WebTable(Table):
@@ -63,7 +73,7 @@ class CircuitTable(Table):
     id: Id
     parent: Id | None = None
     rating_a: PerPhase
-    usable_share: Annotated[float, Field(gt=0, le=1)] = 0.95
+    usable_share: Annotated[Number, Field(gt=0, le=1)] = 0.95
     max_other_load_a: PerPhase = (Decimal(0), Decimal(0), Decimal(0))
     meter: Id | None = None
 
@@ -72,16 +82,16 @@ class RtuTable(Table):
     id: Id
     kind: Literal["modbus-rtu"]
     port: str = Field(min_length=1)
-    baud: Annotated[int, Field(ge=300, le=921_600)] | None = None
+    baud: Annotated[Whole, Field(ge=300, le=921_600)] | None = None
     parity: Literal["N", "E", "O"] | None = None
-    stop_bits: Literal[1, 2] | None = None
+    stop_bits: Annotated[Whole, Field(ge=1, le=2)] | None = None
 
 
 class TcpTable(Table):
     id: Id
     kind: Literal["modbus-tcp"]
     host: str = Field(min_length=1)
-    port: int = Field(default=502, ge=1, le=65535)
+    port: Whole = Field(default=502, ge=1, le=65535)
 
 
 BusTable = Annotated[RtuTable | TcpTable, Field(discriminator="kind")]
@@ -91,9 +101,9 @@ class MeterTable(Table):
     id: Id
     profile: str
     bus: Id
-    unit: Annotated[int, Field(ge=0, le=255)] | None = None
-    ct_ratio: Annotated[float, Field(gt=0, le=10_000)] = 1.0
-    reversed: bool = False
+    unit: Annotated[Whole, Field(ge=0, le=255)] | None = None
+    ct_ratio: Annotated[Number, Field(gt=0, le=10_000)] = 1.0
+    reversed: Switch = False
     period_s: Seconds = 1.0
 
 
@@ -103,9 +113,9 @@ class EvseTable(Table):
     bus: Id
     circuit: Id
     max_current_a: Amperes
-    unit: Annotated[int, Field(ge=0, le=255)] | None = None
-    outlet: Annotated[int, Field(ge=1, le=32)] = 1
-    phases: Literal[1, 2, 3] = 3
+    unit: Annotated[Whole, Field(ge=0, le=255)] | None = None
+    outlet: Annotated[Whole, Field(ge=1, le=32)] = 1
+    phases: Annotated[Whole, Field(ge=1, le=3)] = 3
     rotation: str = "L1L2L3"
     min_current_a: Amperes | None = None
     failsafe_current_a: Amperes | None = None
@@ -119,9 +129,9 @@ class ReaderTable(Table):
     id: Id
     profile: str
     port: str = Field(min_length=1)
-    baud: Annotated[int, Field(ge=300, le=921_600)] | None = None
+    baud: Annotated[Whole, Field(ge=300, le=921_600)] | None = None
     evses: tuple[Id, ...] = Field(min_length=1)
-    oldest_first: bool = False
+    oldest_first: Switch = False
 
 
 def _uid(value: object) -> object:
@@ -148,7 +158,7 @@ class CsmsTable(Table):
     stations: tuple[StationTable, ...] = Field(min_length=1)
     password_file: Path | None = None
     ca_file: Path | None = None
-    lab: bool = False
+    lab: Switch = False
     initial: dict[str, Any] = Field(default_factory=dict)
 
 

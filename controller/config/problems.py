@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 EXIT_CONFIG = 78
 """Exit status for a configuration that cannot work (sysexits.h EX_CONFIG)."""
@@ -18,15 +19,24 @@ class ConfigError(Exception):
 
 def of_validation(error: ValidationError, data: Mapping[str, object]) -> list[str]:
     """One line per fault of shape: unknown keys, wrong types, values out of range."""
-    return [f"{_path(fault['loc'], data)}: {_what(fault['type'], fault['msg'])}" for fault in error.errors()]
+    lines = (f"{_path(fault['loc'], data)}: {_what(fault)}" for fault in error.errors())
+    return list(dict.fromkeys(lines))
 
 
-def _what(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "unknown key"
-    if kind == "missing":
-        return "is missing"
-    return message.removeprefix("Value error, ").removeprefix("Input ")
+def _what(fault: ErrorDetails) -> str:
+    match fault["type"]:
+        case "extra_forbidden":
+            return "unknown key; remove it or correct its spelling"
+        case "missing":
+            return "is missing"
+        case "union_tag_not_found" | "union_tag_invalid":
+            return "its kind is missing or unknown; it must be modbus-rtu or modbus-tcp"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be a table"
+        case "tuple_type":
+            return "must be a list, or a list of tables: [[...]]"
+        case _:
+            return fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 
 def _path(location: tuple[int | str, ...], data: object) -> str:
@@ -34,15 +44,17 @@ def _path(location: tuple[int | str, ...], data: object) -> str:
     text = ""
     for part in location:
         if isinstance(part, int):
-            data = data[part] if isinstance(data, list) and part < len(data) else None
-            text += f"[{_name(data, part)}]"
+            if not isinstance(data, list):
+                break  # one number stands for three phases
+            data = data[part] if part < len(data) else None
+            text += f"[{name_of(data, part)}]"
         elif part not in {"modbus-rtu", "modbus-tcp"}:
             data = data.get(part) if isinstance(data, dict) else None
             text += f".{part}" if text else part
     return text
 
 
-def _name(entry: object, place: int) -> str:
+def name_of(entry: object, place: int) -> str:
     if isinstance(entry, dict):
         for key in ("id", "uid", "identity"):
             if isinstance(entry.get(key), str):

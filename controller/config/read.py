@@ -4,6 +4,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -13,10 +14,11 @@ from controller.config.circuits import milli, read_circuits
 from controller.config.devices import Catalogue, read_buses, read_evses, read_meters, read_readers
 from controller.config.document import CsmsTable, Document
 from controller.config.problems import ConfigError, doubles, of_validation
+from controller.config.remainder import sound_part
 from controller.config.slices import SiteConfig
 from controller.csms.schemas import Version
 from controller.csms.slice import CsmsSlice, StationSlice, refusal
-from controller.csms.variables import VariableError, checked
+from controller.csms.variables import VariableError, first_values
 from controller.runtime.slices import EvseSlice, PlantSlice
 from controller.web.slice import WebSlice
 from drivers.profile import DeviceProfile, ProfileError, builtin_folder, catalogue
@@ -28,17 +30,40 @@ def read(path: Path) -> SiteConfig:
     Raises:
         ConfigError: with every problem found.
     """
+    return examine(_load(path), path.parent.resolve(), _profiles())
+
+
+def examine(data: Mapping[str, object], folder: Path, profiles: Mapping[str, DeviceProfile]) -> SiteConfig:
+    """The same from parsed TOML; `folder` is what relative paths in it refer to.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
     problems: list[str] = []
-    data = _load(path)
-    profiles = _profiles(problems)
     try:
         document = Document.model_validate(data)
     except ValidationError as error:
-        raise ConfigError([*problems, *of_validation(error, data)]) from error
-    config = _build(document, path.parent.resolve(), profiles, problems)
+        problems += of_validation(error, data)
+        problems += _of_the_rest(data, error, folder, profiles)
+        raise ConfigError(dict.fromkeys(problems)) from error
+    config = _build(document, folder, profiles, problems)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(dict.fromkeys(problems))
     return config
+
+
+def _of_the_rest(
+    data: Mapping[str, object], error: ValidationError, folder: Path, profiles: Mapping[str, DeviceProfile]
+) -> list[str]:
+    """What else is wrong, so that everything is listed at once: of the entries that are sound in shape."""
+    rest = sound_part(data, error)
+    try:
+        document = Document.model_validate(rest.data)
+    except ValidationError:
+        return []
+    problems: list[str] = []
+    _build(document, folder, profiles, problems)
+    return [problem for problem in problems if not rest.explains(problem)]
 
 
 def _load(path: Path) -> dict[str, object]:
@@ -46,16 +71,15 @@ def _load(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: cannot be read: {error}"]) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
 
 
-def _profiles(problems: list[str]) -> Mapping[str, DeviceProfile]:
+def _profiles() -> Mapping[str, DeviceProfile]:
     try:
         return catalogue(builtin_folder())
     except ProfileError as error:
-        problems.extend(error.problems)
-        return {}
+        raise ConfigError(error.problems) from error
 
 
 def _build(
@@ -88,9 +112,11 @@ def _build(
 def _check_names(document: Document, problems: list[str]) -> None:
     """One name space for all that can be alarmed about."""
     names = [entry.id for entry in (*document.buses, *document.evses, *document.meters, *document.readers)]
-    problems.extend(f"{name}: two buses, EVSEs, meters or readers have this id" for name in doubles(names))
+    problems.extend(
+        f"{name}: two buses, EVSEs, meters or readers have this id; each needs its own" for name in doubles(names)
+    )
     circuits = doubles(circuit.id for circuit in document.circuits)
-    problems.extend(f"circuits[{name}]: this id is used twice" for name in circuits)
+    problems.extend(f"circuits[{name}].id: is used twice" for name in circuits)
     _check_meters(document, problems)
 
 
@@ -102,7 +128,7 @@ def _check_meters(document: Document, problems: list[str]) -> None:
 
 def _accounts(document: Document, problems: list[str]) -> tuple[SiteAccount, ...]:
     twice = doubles(token.uid for token in document.tokens)
-    problems.extend(f"tokens[{uid}]: this uid is used twice" for uid in twice)
+    problems.extend(f"tokens[{uid}].uid: is used twice" for uid in twice)
     problems.extend(
         f"tokens[{token.uid}].uid: is random, another one at each tap (4 bytes from 08)"
         for token in document.tokens
@@ -141,25 +167,45 @@ def _csms(table: CsmsTable, folder: Path, problems: list[str]) -> CsmsSlice:
         stations=tuple(StationSlice(station.identity, station.evses) for station in table.stations),
         initial=table.initial,
     )
-    why_not = refusal(csms)
+    why_not = _refusal(csms)
     if why_not is not None:
         problems.append(f"csms.{why_not}")
-    for name, value in table.initial.items():
-        try:
-            checked(name, value)
-        except VariableError as error:
-            problems.append(f"csms.initial[{error.key}]: {error.why}")
+    problems += _of_variables(table.initial)
     return csms
 
 
-def _password(path: Path, problems: list[str]) -> str | None:
-    """R35: from a file that only its owner may read."""
+def _refusal(csms: CsmsSlice) -> str | None:
+    try:
+        address = urlsplit(csms.url)
+        if address.port == 0 or address.query or address.fragment:
+            return f"url: {csms.url!r} must end with a path, to which the identity is appended"
+    except ValueError as error:
+        return f"url: {csms.url!r} is no address: {error}"
+    return refusal(csms)
+
+
+def _of_variables(initial: Mapping[str, object]) -> list[str]:
+    """Each by itself, then together: two spellings of one variable must not contradict each other."""
+    problems = [problem for name, value in initial.items() for problem in _of_variable({name: value})]
+    return problems or _of_variable(initial)
+
+
+def _of_variable(initial: Mapping[str, object]) -> list[str]:
+    try:
+        first_values(initial)
+    except VariableError as error:
+        return [f"csms.initial[{error.key}]: {error.why}"]
+    return []
+
+
+def _password(path: Path, problems: list[str]) -> str:
+    """R35: from a file that only its owner may read; empty, with a problem, where there is none."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         password = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the name
         problems.append(f"csms.password_file: cannot be read: {error}")
-        return None
+        return ""
     if mode & 0o077:
         problems.append(f"csms.password_file: others may read {path} (mode {mode:o}): chmod 600")
     if not password:
