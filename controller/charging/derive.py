@@ -75,6 +75,16 @@ def deadline(state: EvseState, rules: Rules) -> Instant | None:
             return None
 
 
+def unbilled_wh(state: EvseState, register_wh: int) -> int:
+    """Energy that flowed since the last transaction while nobody paid (R15); 0 while one runs.
+
+    A register below where it rested was exchanged or reset, and says nothing.
+    """
+    if isinstance(state.phase, Running | Stopping) or state.rest_wh is None:
+        return 0
+    return max(0, register_wh - state.rest_wh)
+
+
 def charging_state(pilot: EvState | None, offered_ma: int) -> ChargingState:
     """R22: SuspendedEV or SuspendedEVSE follows from the pilot and the offered current together."""
     if pilot is EvState.A:

@@ -59,6 +59,7 @@ def state_to_row(state: EvseState) -> Row:
         "wanted_operative": state.wanted_operative,
         "fault": state.fault,
         "message": state.message,
+        "rest_wh": state.rest_wh,
     }
 
 
@@ -80,6 +81,7 @@ def state_from_row(row: Row) -> EvseState:
             wanted_operative=_flag(row["wanted_operative"]),
             fault=_optional_text(row["fault"]),
             message=_optional_text(row["message"]),
+            rest_wh=_optional_number(row["rest_wh"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RowError(f"stored EVSE state is damaged: {error!r}") from error

@@ -116,7 +116,8 @@ class EvseState:
     """All that must survive about one EVSE.
 
     `wanted_operative` differs from `operative` while a change of availability waits for a transaction's end.
-    `message` is for the driver in front of it; `fault` is the charger's own word.
+    `message` is for the driver in front of it; `fault` is the charger's own word. `rest_wh` is the register when
+    the last transaction ended, or when the EVSE was first read: what moves it then, nobody pays for (R15).
     """
 
     evse: str
@@ -126,6 +127,7 @@ class EvseState:
     wanted_operative: bool = True
     fault: str | None = None
     message: str | None = None
+    rest_wh: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

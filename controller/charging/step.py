@@ -239,7 +239,14 @@ def _end(state: EvseState, phase: Stopping, at: Instant, meter: MeterValue, *, e
         estimated=estimated,
     )
     plug = replace(state.plug, free_since=at, finished=True) if state.plug and connected else state.plug
-    after = replace(state, phase=Idle(), plug=plug, operative=state.wanted_operative, message=None)
+    after = replace(
+        state,
+        phase=Idle(),
+        plug=plug,
+        operative=state.wanted_operative,
+        message=None,
+        rest_wh=entry.meter.energy_wh,
+    )
     return after, (entry,)
 
 
@@ -331,6 +338,8 @@ def _availability(state: EvseState, *, operative: bool) -> EvseState:
 
 def _resumed(state: EvseState, event: Resumed, rules: Rules) -> Step:
     """R17: what began before the start of the controller goes on only on evidence of the same plug-in."""
+    if state.rest_wh is None:
+        state = replace(state, rest_wh=event.register_wh)
     match state.phase:
         case Running(transaction) | Stopping(transaction):
             if same_stay(state, transaction, event, rules):

@@ -102,7 +102,9 @@ IMPOSSIBLE = {("Waiting", True), ("Starting", False)} | {
 """Phase and plug that never come together: a car in Waiting starts, one that leaves ends what needs it."""
 
 STATES: dict[str, EvseState] = {
-    f"{name}, {'plug' if plugged else 'no plug'}": EvseState("A1", phase, plug() if plugged else None)
+    f"{name}, {'plug' if plugged else 'no plug'}": EvseState(
+        "A1", phase, plug() if plugged else None, rest_wh=START_WH
+    )
     for name, phase in PHASES.items()
     for plugged in (False, True)
     if (name, plugged) not in IMPOSSIBLE

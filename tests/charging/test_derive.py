@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.charging.derive import Authorise, ReadRegister, charging_state, deadline, status, wants
+from controller.charging.derive import Authorise, ReadRegister, charging_state, deadline, status, unbilled_wh, wants
 from controller.charging.records import ChargingState
 from controller.charging.rules import Rules
 from controller.charging.session import EvseState
@@ -83,3 +83,10 @@ def test_a_state_wants_what_its_next_step_waits_for() -> None:
 @pytest.mark.parametrize(("interval_s", "due"), [(0, 160), (60, 160), (10, 110), (900, 160)])
 def test_a_running_transaction_is_woken_for_its_sample_or_its_checkpoint(interval_s: int, due: float) -> None:
     assert deadline(STATES["Running, plug"], Rules(sample_interval_s=interval_s)) == at(due)
+
+
+def test_r15_energy_without_a_session_is_counted_from_where_the_register_rested() -> None:
+    rested = EvseState("A1", rest_wh=5_000)
+    assert unbilled_wh(rested, 5_035) == 35
+    assert unbilled_wh(rested, 4_000) == 0
+    assert unbilled_wh(EvseState("A1"), 5_035) == 0

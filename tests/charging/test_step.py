@@ -111,7 +111,7 @@ def test_a_session_from_plug_to_plug_writes_started_updated_ended() -> None:
     assert {entry.transaction for entry in entries} == {"tx-1"}
     assert (started.meter.energy_wh, ended.meter.energy_wh) == (START_WH, 2500)
     assert (ended.reason, ended.state, ended.estimated) == (StopReason.EV_DISCONNECTED, ChargingState.IDLE, False)
-    assert state == EvseState("A1")
+    assert state == EvseState("A1", rest_wh=2500)
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -241,7 +241,7 @@ def test_r17_a_plug_that_is_gone_after_a_long_time_pays_only_what_is_proven() ->
     state, entries = run(restarted(running()), back(at(7200), plugged=False, wh=LAST_WH + 9000))
     end = only_end(entries)
     assert (end.reason, end.meter.energy_wh, end.estimated) == (StopReason.EV_DISCONNECTED, LAST_WH, True)
-    assert state == EvseState("A1")
+    assert state == EvseState("A1", rest_wh=LAST_WH)
 
 
 def test_r17_an_ending_that_was_interrupted_for_long_does_not_take_the_next_cars_energy() -> None:
