@@ -85,7 +85,8 @@ class Health(enum.Enum):
 class EvseReading:
     """What one outlet said. None: not read yet, not offered by the model, or not believable.
 
-    `t_s` is the monotonic receive time of the OLDEST value in it, so that age is never understated.
+    `t_s` is the monotonic receive time of the OLDEST value in it, so that age is never understated, but for those
+    that the device profile has read only each 10 s (energy, error; its class `slow`): theirs is `slow_t_s`.
     """
 
     t_s: float
@@ -104,6 +105,8 @@ class EvseReading:
     tag: str | None = None
     """UID that the charger's own reader shows now, if it has one."""
     error: str | None = None
+    slow_t_s: float | None = None
+    """Monotonic receive time of the oldest value that is read only each 10 s; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ class MeterReading:
     """One sample of an energy meter, signed: import positive, export negative.
 
     `ct_ratio` and direction of the site's configuration are already applied.
-    `signed` is False where the model gives no per-phase power: then currents count as import.
+    `signed` is False where a current came without the power of its phase in the same block: then currents count as
+    import. `t_s` and `slow_t_s` as for `EvseReading`: energy and voltage may be read only each 10 s.
     """
 
     t_s: float
@@ -120,6 +124,7 @@ class MeterReading:
     signed: bool
     energy_import_wh: int | None = None
     voltage_mv: Phases | None = None
+    slow_t_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,9 @@ class Capabilities:
     """Grid of its current setpoint."""
     latency_s: float = 1.0
     """From a written setpoint to the pilot."""
+    raise_interval_s: float = 0.0
+    """Least time between two raises of the setpoint, because it is kept in EEPROM (R12). A caller that asks earlier
+    is refused; the first raise after the outlet was found, and every cut, may come at any time."""
     meter: bool = False
     """Reports a lifetime energy register."""
     reader: bool = False

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from drivers import profile_rules
 from drivers.profile_schema import (
     AsciiFormat,
     CurrentSetpoint,
@@ -27,6 +26,8 @@ from drivers.profile_schema import (
     TcpDefaults,
     Watchdog,
 )
+from drivers.rules import charger, file, registers
+from drivers.rules.draft import Draft
 
 __all__ = ["DeviceProfile", "ProfileError", "Register", "builtin_folder", "catalogue", "load"]
 
@@ -105,7 +106,8 @@ def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
         problems.append(f"file: {error}")
         return None
     draft = _draft(data, problems)
-    problems += profile_rules.problems(draft)
+    for rules in (file, registers, charger):
+        problems += rules.problems(draft)
     if draft.identity is not None and draft.identity.id != path.stem:
         problems.append(f"id: {draft.identity.id!r} must be the name of the file")
     if problems or draft.identity is None:
@@ -127,19 +129,19 @@ def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
     )
 
 
-def _draft(data: dict[str, object], problems: list[str]) -> profile_rules.Draft:
+def _draft(data: dict[str, object], problems: list[str]) -> Draft:
     """Check each section by itself, so that a fault in one does not hide those of the others."""
     tables = {key: data.pop(key) for key in SECTIONS if key in data}
-    registers = _table(tables, "registers", problems)
+    tables_of_registers = _table(tables, "registers", problems)
 
     def part(model: type[S], key: str) -> S | None:
         return _section(model, tables[key], where=key, problems=problems) if key in tables else None
 
-    return profile_rules.Draft(
+    return Draft(
         identity=_section(Identity, data, where="", problems=problems),
         given=frozenset(tables),
-        named=frozenset(registers),
-        registers=_registers(registers, problems),
+        named=frozenset(tables_of_registers),
+        registers=_registers(tables_of_registers, problems),
         commission=_commission(_table(tables, "commission", problems), problems),
         modbus=part(ModbusQuirks, "modbus"),
         tcp=part(TcpDefaults, "tcp"),

@@ -67,6 +67,8 @@ WIDTHS: Mapping[str, int] = {
 }
 """Registers that a value of a fixed type takes; `string` and `bytes` say it by `count`."""
 
+EEPROM_INTERVAL_S = 15.0
+
 
 class Section(BaseModel):
     """A table of the file: frozen, and an unknown key is an error."""
@@ -164,9 +166,16 @@ class CurrentSetpoint(Section):
     step_a: Positive
     pause: Annotated[Literal["zero", "disable"] | Decimal, BeforeValidator(_pause)]
     volatile: bool = False
-    min_interval_s: Seconds = 0.0
+    min_interval_s: Seconds | None = None
     latency_s: Seconds = 2.0
     power_up_a: Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0)] | None = None
+
+    @property
+    def raise_interval_s(self) -> float:
+        """Least time between two raises (R12)."""
+        if self.min_interval_s is not None:
+            return self.min_interval_s
+        return 0.0 if self.volatile else EEPROM_INTERVAL_S
 
     @property
     def min_ma(self) -> int:
@@ -265,6 +274,12 @@ class DeviceProfile:
     @property
     def holds_last(self) -> bool:
         return self.identity.fall_back == "hold_last"
+
+    @property
+    def unlock_raw(self) -> int | None:
+        """The raw value that releases the plug: the one entry of the register `unlock`; None: no such register."""
+        register = self.registers.get("unlock")
+        return int(next(iter(register.values))) if register is not None and register.values else None
 
     def address(self, name: str, outlet: int = 1) -> int:
         """Address of a register on the wire for an outlet, counted from 1."""

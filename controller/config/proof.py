@@ -8,6 +8,7 @@ from controller.config.problems import ConfigError
 from controller.config.read import read
 from controller.config.slices import SiteConfig
 from controller.runtime.slices import EvseSlice
+from drivers.modbus.meter import has_signs
 
 
 def load(path: Path) -> SiteConfig:
@@ -49,7 +50,7 @@ def unproven(rows: tuple[ProofRow, ...]) -> list[str]:
 
 
 def notes(config: SiteConfig) -> Iterator[str]:
-    """What is allowed but should be known (R15, R35)."""
+    """What is allowed but should be known (R8, R15, R35)."""
     for evse in config.plant.evses:
         name = evse.profile.identity.id
         if evse.profile.enable is None:
@@ -61,5 +62,9 @@ def notes(config: SiteConfig) -> Iterator[str]:
                 f"evses[{evse.id}]: {name} says nothing of its current after a black-out, so its maximum counts; "
                 "measure it (supply off and on with a car connected) and state power_up_current_a"
             )
+    wires = {bus.id: bus.wire for bus in config.plant.buses}
+    for meter in config.plant.meters:
+        if not has_signs(wires[meter.bus], meter.profile):
+            yield f"meters[{meter.id}]: {meter.profile.id} shows no direction; not where power is exported (R8)"
     if config.csms is not None and config.csms.lab:
         yield "csms.lab: the link may be unencrypted and without password; never on a site that bills"

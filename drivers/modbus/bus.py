@@ -78,7 +78,7 @@ class ModbusBus:
         if profile.kind != "meter":
             raise ValueError(f"{setup.id}: device profile {profile.id} describes no meter")
         fits = packing(self._wire, profile)
-        meter = ModbusMeter(self._scheduler, setup, profile, sink=self._sink, packing=fits)
+        meter = ModbusMeter(self._scheduler, setup, profile, sink=self._sink, fits=fits)
         self._add(meter)
         return meter
 

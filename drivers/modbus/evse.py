@@ -21,13 +21,15 @@ from drivers.api import (
     TokenRead,
 )
 from drivers.modbus.blocks import Packing
-from drivers.modbus.commissioning import Commissioning, Proof
+from drivers.modbus.commissioning import Commissioning
 from drivers.modbus.outlet import Outlet
-from drivers.modbus.poller import Poller, PollPlan
+from drivers.modbus.poller import ANSWERS, Poller, PollPlan
 from drivers.modbus.reading import Image, evse_reading, evse_registers
 from drivers.modbus.registers import Registers
+from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.setpoints import Target, on_grid, target
+from drivers.modbus.upkeep import Upkeep
 from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Watchdog
 
 RETRY_S = 1.0
@@ -71,10 +73,11 @@ class ModbusEvse:
         self._setup, self._profile, self._form, self._sink = setup, profile, form, sink
         self._unit = scheduler.unit(setup.unit, profile.modbus.spacing_ms / 1000)
         self._registers = Registers(scheduler, profile, unit=setup.unit, outlet=setup.outlet)
-        points = [self._registers.point(name) for name in evse_registers(profile)]
-        self._poller = Poller(scheduler, self._unit, plan=PollPlan(points, packing, period_s), device=self)
-        self._commissioning = Commissioning(self._registers, profile, setup)
-        self._proof = Proof(self._commissioning.timeout_s, verified=False)
+        fast = [self._registers.point(name) for name in evse_registers(profile, "fast")]
+        slow = [self._registers.point(name) for name in evse_registers(profile, "slow")]
+        plan = PollPlan(Wanted(fast, packing), Wanted(slow, packing), period_s)
+        self._poller = Poller(scheduler, self._unit, plan=plan, device=self)
+        self._upkeep = Upkeep(Commissioning(self._registers, profile, setup), told=self._tell_problems)
         self._outlet = Outlet(self._registers, profile, form)
         self._latest: EvseReading | None = None
         self._tag: str | None = None
@@ -95,18 +98,20 @@ class ModbusEvse:
         return Capabilities(
             step_ma=self._form.step_ma,
             latency_s=self._form.latency_s,
+            raise_interval_s=self._form.raise_interval_s,
             meter="energy_import_total" in self._profile.registers,
             reader="rfid_tag" in self._profile.registers,
             lock=self._profile.enable is not None,
+            unlock=self._profile.unlock_raw is not None,
         )
 
     @property
     def fall_back(self) -> FallBack:
         power_up_ma = self._setup.power_up_ma
         return FallBack(
-            watchdog_timeout_s=self._proof.timeout_s,
+            watchdog_timeout_s=self._upkeep.proof.timeout_s,
             failsafe_ma=self._setup.failsafe_ma,
-            verified=self._proof.verified,
+            verified=self._upkeep.proof.verified,
             holds_last=self._profile.holds_last,
             power_up_ma=self._form.power_up_ma if power_up_ma is None else power_up_ma,
         )
@@ -134,6 +139,19 @@ class ModbusEvse:
             raise DeviceError(Fault.DATA, f"{self.id}: its state is not believable")
         return self._latest
 
+    async def unlock(self) -> None:
+        """Release the plug.
+
+        Raises:
+            DeviceError: REFUSED also where the model cannot; TIMEOUT at once while it does not answer.
+        """
+        raw = self._profile.unlock_raw
+        if raw is None:
+            raise DeviceError(Fault.REFUSED, f"{self.id}: cannot release the plug")
+        if self.health is not Health.OK:
+            raise DeviceError(Fault.TIMEOUT, f"{self.id}: does not answer")
+        await self._registers.write_raw("unlock", raw, urgency=Urgency.WRITE)
+
     async def run(self) -> None:
         """Until cancelled."""
         self._running = True
@@ -144,7 +162,7 @@ class ModbusEvse:
                 tasks.create_task(self._feed())
         finally:
             self._running = False
-            self._proof = Proof(self._proof.timeout_s, verified=False)
+            self._upkeep.lost()
             self._outlet.forget()
             self._fail_order(DeviceError(Fault.CLOSED, f"{self.id}: stopped"))
 
@@ -152,7 +170,7 @@ class ModbusEvse:
 
     async def found(self) -> None:
         self._outlet.forget()
-        self._proof = await self._commissioning.write()
+        await self._upkeep.found()
         if self._lease.until_s == math.inf:
             # What the outlet holds is from an earlier life: without a cycle it must not last.
             self._lease = Lease(time.monotonic() + self._setup.watchdog_timeout_s, ended=False)
@@ -172,16 +190,20 @@ class ModbusEvse:
             self._tag = reading.tag
 
     async def slow(self) -> None:
-        proof = await self._commissioning.check()
-        changed = self._proof.verified and not proof.verified
-        self._proof = await self._commissioning.write() if changed else proof
+        await self._upkeep.check()
 
     def health_changed(self, health: Health, text: str) -> None:
         if health is Health.LOST:
-            self._proof = Proof(self._proof.timeout_s, verified=False)
+            self._upkeep.lost()
             self._outlet.forget()
-        elif self._proof.problems:
-            text = "; ".join((text, *self._proof.problems))
+        self._tell(health, text)
+
+    def _tell_problems(self) -> None:
+        if self.health is Health.OK:
+            self._tell(Health.OK, ANSWERS)
+
+    def _tell(self, health: Health, text: str) -> None:
+        text = "; ".join((text, *self._upkeep.proof.problems))
         self._sink(HealthChanged(self.id, health, text, time.monotonic()))
 
     # The one task that writes setpoints and the fail-safe current.
@@ -257,7 +279,7 @@ class ModbusEvse:
 
     def _leave_to_watchdog(self, lease: Lease) -> None:
         """Any request feeds this model's watchdog: be silent until it must have fired, then try again."""
-        form, timeout_s = self._profile.watchdog, self._proof.timeout_s
+        form, timeout_s = self._profile.watchdog, self._upkeep.proof.timeout_s
         if self.health is not Health.OK:
             lease.ended = True  # tried again when it is found
         elif form is not None and form.method == "any_request" and timeout_s is not None:
@@ -273,7 +295,7 @@ class ModbusEvse:
             return
         while True:
             self._fed.clear()
-            timeout_s = self._proof.timeout_s
+            timeout_s = self._upkeep.proof.timeout_s
             if timeout_s is None or not self._alive:
                 await self._fed.wait()
                 continue

@@ -24,6 +24,10 @@ class Link(Protocol):
     def ambiguous(self) -> bool:
         """Whether a late answer may look like the answer to a newer request (RTU has no transaction id)."""
 
+    @property
+    def fresh(self) -> bool:
+        """Whether it is not known yet if this line echoes: the echo of a write by function 5 or 6 is its answer."""
+
     async def open(self) -> None:
         """Open port or connection.
 

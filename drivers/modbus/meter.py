@@ -2,24 +2,43 @@
 
 import time
 
-from drivers.api import Health, HealthChanged, MeterRead, MeterReading, MeterSetup, Sink
+from drivers.api import Health, HealthChanged, MeterRead, MeterReading, MeterSetup, Sink, Wire
 from drivers.modbus import codec
-from drivers.modbus.blocks import Packing
+from drivers.modbus.blocks import Packing, packing, plan
 from drivers.modbus.poller import Poller, PollPlan
 from drivers.modbus.reading import CURRENTS, POWERS, Image, meter_reading, meter_registers
+from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Scheduler
 from drivers.profile_schema import DeviceProfile
 
 
+def _fast(profile: DeviceProfile, fits: Packing) -> Wanted:
+    """What is read at each poll, each current in one block with the power of its phase if that can be."""
+    points = [codec.point(profile, name) for name in meter_registers(profile, "fast")]
+    return Wanted(points, fits, together=(*CURRENTS, *POWERS))
+
+
+def _slow(profile: DeviceProfile, fits: Packing) -> Wanted:
+    return Wanted([codec.point(profile, name) for name in meter_registers(profile, "slow")], fits)
+
+
+def has_signs(wire: Wire, profile: DeviceProfile) -> bool:
+    """Whether the currents carry a sign on this wire (R8); without, it is of no use where power is exported."""
+    wanted = _fast(profile, packing(wire, profile))
+    blocks = plan(wanted.points, wanted.packing, wanted.together)
+    block_of = {point.name: block for block in blocks for point in block.points}
+    pairs = [pair for pair in zip(CURRENTS, POWERS, strict=True) if pair[0] in block_of]
+    return all(block_of.get(power) is block_of[current] for current, power in pairs)
+
+
 class ModbusMeter:
     def __init__(
-        self, scheduler: Scheduler, setup: MeterSetup, profile: DeviceProfile, *, sink: Sink, packing: Packing
+        self, scheduler: Scheduler, setup: MeterSetup, profile: DeviceProfile, *, sink: Sink, fits: Packing
     ) -> None:
         self._setup, self._profile, self._sink = setup, profile, sink
         unit = scheduler.unit(setup.unit, profile.modbus.spacing_ms / 1000)
-        points = [codec.point(profile, name) for name in meter_registers(profile)]
-        plan = PollPlan(points, packing, setup.period_s, together=(*CURRENTS, *POWERS))
-        self._poller = Poller(scheduler, unit, plan=plan, device=self)
+        polled = PollPlan(_fast(profile, fits), _slow(profile, fits), setup.period_s)
+        self._poller = Poller(scheduler, unit, plan=polled, device=self)
         self._latest: MeterReading | None = None
 
     @property

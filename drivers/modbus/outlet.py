@@ -25,13 +25,17 @@ class Outlet:
         self._registers, self._profile, self._form = registers, profile, form
         self._held: dict[str, int] = {}
         """Value of each kind of step that the outlet was seen to take; missing: unknown."""
-        self._written_s = -math.inf
-        """When the current was last written, in vain or not (R12)."""
+        self._most_ma: int | None = None
+        """The most that it may hold by what was written; None: nothing is known."""
+        self._raised_s = -math.inf
+        """When the current was last raised (R12)."""
         self._changed_s: dict[str, float] = {}
 
     def forget(self) -> None:
         """The device may have restarted: nothing is known of what it holds."""
         self._held.clear()
+        self._most_ma = None
+        self._raised_s = -math.inf
 
     def seen(self, image: Image) -> None:
         """Forget what a poll contradicts, so that an equal setpoint is written again."""
@@ -81,7 +85,7 @@ class Outlet:
     async def _learn(self) -> None:
         """An EEPROM setpoint that the device holds already is not written again after it was found anew."""
         if "current" not in self._held and self._registers.readable("current_limit"):
-            self._held["current"] = await self._registers.read("current_limit", Urgency.WRITE)
+            self._held["current"] = self._most_ma = await self._registers.read("current_limit", Urgency.WRITE)
 
     async def _known_ma(self, otherwise_ma: int) -> int:
         if "current" in self._held:
@@ -96,12 +100,14 @@ class Outlet:
             return otherwise_ma
 
     def _spare_eeprom(self, plan: Sequence[Step]) -> None:
-        wait_s = self._written_s + self._form.min_interval_s - time.monotonic()
-        if not self._form.volatile and wait_s > 0 and any(self._raises(step) for step in plan):
+        wait_s = self._raised_s + self._form.raise_interval_s - time.monotonic()
+        if wait_s > 0 and any(self._raises(step) for step in plan):
             raise DeviceError(Fault.REFUSED, f"EEPROM: raised again in {wait_s:.0f} s at the earliest")
 
     def _raises(self, step: Step) -> bool:
-        return step.what == "current" and step.value > self._held.get("current", step.value)
+        if step.what != "current" or step.value < self._form.min_ma:
+            return False
+        return self._most_ma is None or step.value > self._most_ma
 
     def _reduces(self, step: Step) -> bool:
         """Whether the step can only lower what the outlet offers."""
@@ -127,11 +133,22 @@ class Outlet:
     async def _write(self, step: Step, urgency: Urgency) -> None:
         self._held.pop(step.what, None)
         if step.what == "current":
-            self._written_s = time.monotonic()
-            await self._registers.write("current_limit", step.value, urgency=urgency)
+            await self._write_current(step, urgency)
         else:
             await self._registers.write_raw(self._name(step.what), step.value, urgency=urgency)
         self._changed_s[step.what] = time.monotonic()
+
+    async def _write_current(self, step: Step, urgency: Urgency) -> None:
+        before = self._most_ma, self._raised_s
+        if self._raises(step):
+            self._raised_s = time.monotonic()
+        self._most_ma = max(step.value, self._most_ma or 0)
+        try:
+            await self._registers.write("current_limit", step.value, urgency=urgency)
+        except DeviceError as error:
+            if error.fault is Fault.REFUSED:
+                self._most_ma, self._raised_s = before  # nothing was stored
+            raise
 
     async def _confirm(self, step: Step, *, superseded: Superseded) -> None:
         name = self._readback(step.what)
@@ -147,6 +164,8 @@ class Outlet:
                 raise DeviceError(Fault.REFUSED, f"{name} is {found}, not {step.value}")
             await asyncio.sleep(READ_AGAIN_S)
         self._held[step.what] = step.value
+        if step.what == "current":
+            self._most_ma = step.value
         if superseded():
             raise DeviceError(Fault.REFUSED, "superseded")
 

@@ -2,28 +2,22 @@
 
 import asyncio
 import contextlib
-import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Protocol
 
 from drivers.api import DeviceError, Fault, Health
-from drivers.modbus.blocks import Block, Packing, plan
-from drivers.modbus.codec import Point
-from drivers.modbus.link import Answer
-from drivers.modbus.pdu import ExceptionAnswerError, read
-from drivers.modbus.reading import Image, Sample
+from drivers.modbus.reading import Image
+from drivers.modbus.sampler import Sampler, Wanted
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.unit import Unit
 
 SLOW_S = 10.0
-REPACK_S = 60.0
-"""A register that was refused is asked for again after this time: the device may have been starting."""
+ANSWERS = "answers"
+"""What people read of a healthy device."""
 BACK_OFF_S = (0.25, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-ABSENT = (1, 2, 3)
-"""Exceptions that say that a register is not there, and not that the device is busy."""
 
 
 class Device(Protocol):
@@ -41,24 +35,22 @@ class Device(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PollPlan:
-    """What is read each `period_s` (or as fast as the wire allows), and how it may be packed."""
+    """What is read each `period_s` (or as fast as the wire allows), and what each 10 s."""
 
-    points: Sequence[Point]
-    packing: Packing
+    fast: Wanted
+    slow: Wanted
     period_s: float
-    together: Sequence[str] = ()
-    """Registers that are read in one block if the device allows it."""
 
 
 class Poller:
     def __init__(self, scheduler: Scheduler, unit: Unit, *, plan: PollPlan, device: Device) -> None:
         self.health = Health.UNKNOWN
-        self._scheduler = scheduler
         self._unit = unit
-        self._plan = plan
+        self._period_s = plan.period_s
+        self._fast = Sampler(scheduler, unit, plan.fast)
+        self._slow = Sampler(scheduler, unit, plan.slow)
+        self._slow_image: Image = {}
         self._device = device
-        self._blocks: tuple[Block, ...] = ()
-        self._packed_s = 0.0
         self._waiters: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
 
@@ -96,35 +88,30 @@ class Poller:
 
     async def _find(self) -> None:
         await self._hush()
-        self._pack()
-        urgency = Urgency.SLOW if self._unit.untried else Urgency.PROBE
-        first = self._blocks[0].points[0]
-        with contextlib.suppress(ExceptionAnswerError):  # that is an answer too
-            await self._words(Block(first.table, first.address, first.width, (first,)), urgency)
+        self._fast.pack()
+        self._slow.pack()
+        await self._fast.touch(Urgency.SLOW if self._unit.untried else Urgency.PROBE)
         await self._device.found()
-        await self._round()
-        self._set_health(Health.OK, "answers")
-
-    def _pack(self) -> None:
-        self._blocks = plan(self._plan.points, self._plan.packing, self._plan.together)
-        self._packed_s = time.monotonic()
+        await self._round(all_of_it=True)
+        self._set_health(Health.OK, ANSWERS)
 
     async def _serve(self) -> None:
         slow_s = time.monotonic()
         while True:
             begin_s = time.monotonic()
+            is_slow = begin_s >= slow_s
             try:
-                if begin_s >= slow_s:
+                if is_slow:
                     await self._device.slow()
-                    if begin_s > self._packed_s + REPACK_S:
-                        self._pack()
+                    self._fast.pack_again()
+                    self._slow.pack_again()
                     slow_s = begin_s + SLOW_S
-                await self._round()
+                await self._round(all_of_it=is_slow)
             except DeviceError as error:
                 if error.fault is not Fault.TIMEOUT or self._unit.lost:
                     raise
                 continue
-            await self._pause(begin_s + self._plan.period_s)
+            await self._pause(begin_s + self._period_s)
             await self._hush()
 
     async def _pause(self, until_s: float) -> None:
@@ -143,10 +130,12 @@ class Poller:
                 async with asyncio.timeout(wait_s):
                     await self._unit.lifted.wait()
 
-    async def _round(self) -> None:
+    async def _round(self, *, all_of_it: bool) -> None:
         waiters, self._waiters = self._waiters, []
         try:
-            image = await self._read()
+            if all_of_it or waiters:
+                self._slow_image = await self._slow.read(Urgency.FAST)
+            image = await self._fast.read(Urgency.FAST)
             if not image:
                 raise DeviceError(
                     Fault.MISMATCH, f"unit {self._unit.number} offers no register of its device profile"
@@ -154,44 +143,10 @@ class Poller:
         except DeviceError as error:
             _fail(waiters, error)
             raise
-        self._device.seen(image)
+        self._device.seen({**self._slow_image, **image})
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-    async def _read(self) -> dict[str, Sample]:
-        """One round. What the device refuses or garbles is missing in it."""
-        image: dict[str, Sample] = {}
-        waiting = list(self._blocks)
-        for number in itertools.count():
-            if not waiting:
-                return image
-            block = waiting.pop(0)
-            try:
-                answer = await self._words(block, Urgency.FAST)
-            except DeviceError as error:
-                if error.fault not in (Fault.REFUSED, Fault.DATA):
-                    raise
-                if isinstance(error, ExceptionAnswerError) and error.code in ABSENT:
-                    waiting = [*self._split(block), *waiting]
-                continue
-            for point in block.points:
-                start = point.address - block.address
-                words = answer.values[start : start + point.width]
-                image[point.name] = Sample(point, words, answer.t_s, number)
-        return image
-
-    async def _words(self, block: Block, urgency: Urgency) -> Answer:
-        request = read(self._unit.number, block.table, address=block.address, count=block.count)
-        return await self._scheduler.transfer(request, urgency)
-
-    def _split(self, block: Block) -> Sequence[Block]:
-        """A part of the block is not there: from now on its points are read one by one, without the missing one."""
-        alone = block.count == block.points[0].width
-        parts = () if alone else tuple(Block(block.table, p.address, p.width, (p,)) for p in block.points)
-        place = self._blocks.index(block)
-        self._blocks = (*self._blocks[:place], *parts, *self._blocks[place + 1 :])
-        return parts
 
     async def _back_off(self, failures: int, fault: Fault) -> None:
         """Less and less often; at once when the unit or the wire comes back, if silence was the reason."""

@@ -6,6 +6,7 @@ What is missing or not believable makes its field None, and a whole meter readin
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from drivers.api import EvseReading, EvState, MeterReading, MeterSetup, Phases
 from drivers.modbus import codec
@@ -29,11 +30,12 @@ class Sample:
     block: int
 
 
+Poll = Literal["fast", "slow"]
 Image = Mapping[str, Sample]
-"""What one round of reads brought, by register name; what failed is missing."""
+"""What was read, by register name; what failed is missing."""
 
 
-def evse_registers(profile: DeviceProfile) -> tuple[str, ...]:
+def evse_registers(profile: DeviceProfile, poll: Poll) -> tuple[str, ...]:
     """Registers that feed an outlet's reading, the one with its state first."""
     state, enable = profile.state, profile.enable
     wanted = [
@@ -44,31 +46,28 @@ def evse_registers(profile: DeviceProfile) -> tuple[str, ...]:
         *("current_limit", "current_limit_readback"),
         *((enable.register_, enable.readback) if enable else ()),
     ]
-    return _polled(profile, wanted)
+    return _polled(profile, poll, wanted)
 
 
-def meter_registers(profile: DeviceProfile) -> tuple[str, ...]:
+def meter_registers(profile: DeviceProfile, poll: Poll) -> tuple[str, ...]:
     energies = ("energy_import_total", "energy_export_total")
-    return _polled(profile, [*CURRENTS, *POWERS, *VOLTAGES, "active_power_total", *energies])
+    return _polled(profile, poll, [*CURRENTS, *POWERS, *VOLTAGES, "active_power_total", *energies])
 
 
-def _polled(profile: DeviceProfile, names: Sequence[str | None]) -> tuple[str, ...]:
-    """Those that the model has and that may be polled.
-
-    `slow` ones are read with the fast ones: a reading is as old as its oldest value, and one that is always 10 s
-    old would be of no use.
-    """
+def _polled(profile: DeviceProfile, poll: Poll, names: Sequence[str | None]) -> tuple[str, ...]:
     known = [name for name in names if name is not None and name in profile.registers]
-    polled = [name for name in known if profile.registers[name].poll in ("fast", "slow")]
+    polled = [name for name in known if profile.registers[name].poll == poll]
     return tuple(dict.fromkeys(name for name in polled if profile.registers[name].readable))
 
 
 def evse_reading(profile: DeviceProfile, image: Image) -> EvseReading:
-    """The outlet's reading from a round that brought at least one sample."""
+    """The outlet's reading from a round that brought at least one sample of those read at each poll."""
     state, plugged = _state(profile.state, image)
     offered = _number(image, "current_limit_readback")
+    fast, slow = _by_age(profile, image)
     return EvseReading(
-        t_s=_oldest_s(image),
+        t_s=_oldest_s(fast),
+        slow_t_s=_oldest_s(slow) if slow else None,
         state=state,
         plugged=plugged,
         current_ma=_phases(profile, image, CURRENTS),
@@ -106,8 +105,10 @@ def meter_reading(profile: DeviceProfile, setup: MeterSetup, image: Image) -> Me
         for current, sign in zip(currents, signs, strict=True)
     )
     energy_wh = _number(image, "energy_export_total" if setup.reversed else "energy_import_total")
+    fast, slow = _by_age(profile, image)
     return MeterReading(
-        t_s=_oldest_s(image),
+        t_s=_oldest_s(fast),
+        slow_t_s=_oldest_s(slow) if slow else None,
         current_ma=Phases(*amounts),
         power_w=_scaled(ratio, turn * power_w),
         signed=signed,
@@ -132,6 +133,12 @@ def uid(text: str) -> str | None:
 
 def _scaled(ratio: Fraction, number: int) -> int:
     return round(ratio * number)
+
+
+def _by_age(profile: DeviceProfile, image: Image) -> tuple[Image, Image]:
+    """What is read at each poll, and what each 10 s."""
+    slow = {name: sample for name, sample in image.items() if profile.registers[name].poll == "slow"}
+    return {name: sample for name, sample in image.items() if name not in slow}, slow
 
 
 def _oldest_s(image: Image) -> float:

@@ -32,6 +32,7 @@ class RtuLink:
         self._busy_until_s = 0.0
         """When the last byte, ours or theirs, left the line."""
         self._echoes = False
+        self.fresh = True
         self._search: Search | None = None
         self._found: asyncio.Future[Answer] | None = None
         self._request: Request | None = None
@@ -44,7 +45,7 @@ class RtuLink:
         self.close()
         port = _open_port(self._line)
         self._port = port
-        self._echoes = False
+        self._echoes, self.fresh = False, True
         os.set_blocking(port.fileno(), False)
         self._busy_until_s = time.monotonic()
         asyncio.get_running_loop().add_reader(port.fileno(), self._readable)
@@ -72,8 +73,8 @@ class RtuLink:
         except TimeoutError:
             raise DeviceError(Fault.TIMEOUT, f"unit {request.unit}: no answer") from None
         finally:
-            if request.is_read and self._search.echoed:
-                self._echoes = True
+            if request.is_read:
+                self._echoes, self.fresh = self._echoes or self._search.echoed, False
             self._search = self._found = self._request = None
 
     async def _silence(self) -> None:

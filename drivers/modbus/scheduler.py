@@ -179,7 +179,7 @@ class Scheduler:
 
     async def _serve(self, job: Job) -> None:
         try:
-            if self._link.ambiguous and job.unit.confusable(job.request, time.monotonic()):
+            if self._confusable(job):
                 await self._settle(job.unit, job.request)
                 self._jobs.append(job)
                 return
@@ -193,8 +193,14 @@ class Scheduler:
             if not job.future.done():
                 job.future.set_result(answer)
 
+    def _confusable(self, job: Job) -> bool:
+        """Whether something else than its answer could be taken for it: a late answer, or the line's own echo."""
+        if self._link.fresh and not job.request.is_read:
+            return True
+        return self._link.ambiguous and job.unit.confusable(job.request, time.monotonic())
+
     async def _settle(self, unit: Unit, request: Request) -> None:
-        """Ask something else first: its answer shows that no late answer is under way any more."""
+        """Read something else first: after that no late answer is under way, and it is known if the line echoes."""
         try:
             await self._exchange(unit, unit.another_shape(request))
         except ExceptionAnswerError as error:

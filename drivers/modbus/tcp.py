@@ -16,6 +16,7 @@ HEAD = struct.Struct(">HHHB")
 
 class TcpLink:
     ambiguous = False
+    fresh = False
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint

@@ -128,6 +128,56 @@ def test_a_reader_carries_its_line_and_format(tmp_path: Path) -> None:
     assert (profile.ascii.digits, profile.ascii.reverse_bytes) == ("decimal", True)
 
 
+@pytest.mark.parametrize(
+    ("said", "raise_interval_s"),
+    [
+        ("", 15.0),
+        ("volatile = false\n", 15.0),
+        ("volatile = true\n", 0.0),
+        ("min_interval_s = 0\n", 0.0),
+        ("min_interval_s = 60\n", 60.0),
+        ("volatile = true\nmin_interval_s = 2\n", 2.0),
+    ],
+)
+def test_r12_what_is_not_known_to_be_volatile_is_kept_in_eeprom(
+    tmp_path: Path, said: str, raise_interval_s: float
+) -> None:
+    setpoint = load(written(tmp_path, swapped("volatile = true\nlatency_s = 1.0\n", said))).setpoint
+    assert setpoint is not None
+    assert setpoint.raise_interval_s == raise_interval_s
+    assert setpoint.volatile is ("volatile = true" in said)
+    assert setpoint.latency_s == 2.0
+
+
+UNLOCK = (
+    'unlock = { address = 300, table = "holding", type = "u16", access = "w", write_fc = 6, values = { 5 = "x" } }'
+)
+
+
+def test_the_one_entry_of_the_unlock_register_is_the_value_that_releases_the_plug(tmp_path: Path) -> None:
+    assert load(written(tmp_path, EXAMPLE)).unlock_raw is None
+    text = swapped("[registers]\n", f"[registers]\n{UNLOCK}\n")
+    assert load(written(tmp_path, text)).unlock_raw == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('5 = "x"', "", "registers.unlock.values: must have one entry"),
+        ('5 = "x"', '5 = "x", 6 = "y"', "registers.unlock.values: must have one entry"),
+        (', values = { 5 = "x" }', "", "registers.unlock.values: must have one entry"),
+        ('access = "w", write_fc = 6', 'access = "r"', "registers.unlock.access: must be writable"),
+        ('"u16"', '"bytes", count = 1', "registers.unlock.type: bytes is no whole number"),
+    ],
+)
+def test_an_unlock_register_that_does_not_say_what_to_write_is_a_fault(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert old in UNLOCK
+    text = swapped("[registers]\n", f"[registers]\n{UNLOCK.replace(old, new)}\n")
+    assert any(said in problem for problem in problems_of(tmp_path, text))
+
+
 FAULTS = [
     ("schema = 1", "schema = 2", "schema: "),
     ("schema = 1", "schema = 1\ncolour = 3", "colour: unknown key"),
@@ -175,6 +225,13 @@ FAULTS = [
     ("[state]", "[serial]\nbaud = 9600\nparity = 'N'\nstop_bits = 1\n[state]", "serial: is not for kind charger"),
     ('access = "r", class = "fast" }', 'access = "r" }', "registers.status.class: must be fast"),
     ("baud = 19200", 'baud = "fast"', "rtu.baud: "),
+    ('access="r" }', 'access="r", class = "slow" }', "registers.current_l1.class: must be fast"),
+    ('access = "r", class = "fast" }', 'access = "r", class = "slow" }', "registers.status.class: must be fast"),
+    (
+        'enable = { address = 259, table = "holding",',
+        'enable = { address = 259, class = "slow", table = "holding",',
+        "registers.enable.class: must be fast",
+    ),
 ]
 
 

@@ -1,13 +1,15 @@
 """The device profiles that are shipped: each loads, is complete for its kind, and says what is known of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from drivers.api import Endpoint, Line, Wire
+from drivers.modbus.meter import has_signs
 from drivers.profile import DeviceProfile, builtin_folder, catalogue, load
-from drivers.profile_rules import PROTECTIVE
+from drivers.rules.registers import PROTECTIVE
 from tests.profiles.vectors import VECTORS
 
 FOLDERS = {"charger": "chargers", "meter": "meters", "reader": "readers"}
@@ -166,6 +168,16 @@ def test_r8_a_meter_has_current_and_signed_power_of_each_phase_and_energy_both_w
     for name in ("active_power_l1", "active_power_l2", "active_power_l3", "active_power_total"):
         assert profile.registers[name].type in ("s32", "float32")
     assert wires(profile_id) == METER_WIRES[profile_id]
+
+
+@pytest.mark.parametrize("profile_id", METER_WIRES)
+@pytest.mark.parametrize("wire", [Line("p", 9600, "N", 1), Line("p", 38400, "E", 1), Endpoint("h", 502)], ids=str)
+def test_r8_current_and_power_of_each_phase_come_in_one_block(profile_id: str, wire: Wire) -> None:
+    profile = shipped(profile_id)
+    assert has_signs(wire, profile)
+    registers = {name: one for name, one in profile.registers.items() if name not in ("current_n", "current_sum")}
+    if profile_id in ("abb-b23-b24", "janitza-umg96"):
+        assert not has_signs(wire, replace(profile, registers=registers)), "the gap is not needed any more"
 
 
 def test_the_value_that_releases_the_plug_is_the_one_entry_of_the_unlock_register() -> None:

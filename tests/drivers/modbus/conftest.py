@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import struct
 import time
 import tty
@@ -59,6 +60,8 @@ class Station:
     """(unit, address) -> exception code."""
     ignore_writes: set[int] = field(default_factory=set)
     """Addresses that acknowledge a write and keep their value."""
+    refusals: dict[int, int] = field(default_factory=dict)
+    """Address -> how many of the next writes there are refused."""
     twist: Callable[[Asked, bytes], Answers | None] | None = None
     """Makes something else of a good frame (RTU) or body (TCP, with unit); None: as it is."""
 
@@ -78,6 +81,9 @@ class Station:
         code = self.exceptions.get((unit, address))
         if code is not None:
             return bytes([unit, function | 0x80, code])
+        if self.asked[-1].is_write and self.refusals.get(address, 0) > 0:
+            self.refusals[address] -= 1
+            return bytes([unit, function | 0x80, 4])
         if function in (3, 4):
             words = [memory.get(address + i, 0) for i in range(third)]
             return bytes([unit, function, 2 * third]) + struct.pack(f">{third}H", *words)
@@ -249,7 +255,7 @@ max_a = 32
 step_a = 0.1
 pause = {pause}
 volatile = {volatile}
-min_interval_s = 60
+min_interval_s = {interval_s}
 latency_s = 0.2
 
 [enable]
@@ -450,10 +456,24 @@ ChargerProfile = Callable[..., DeviceProfile]
 
 @pytest.fixture
 def charger(tmp_path: Path) -> ChargerProfile:
-    def build(*, pause: str = '"zero"', volatile: bool = True, watchdog: str = ANY_REQUEST) -> DeviceProfile:
+    def build(
+        *,
+        pause: str = '"zero"',
+        volatile: bool = True,
+        watchdog: str = ANY_REQUEST,
+        write_only: str = "",
+        interval_s: float = 0,
+        more: str = "",
+    ) -> DeviceProfile:
         path = tmp_path / "test-charger.toml"
-        text = CHARGER.format(id=path.stem, pause=pause, volatile=str(volatile).lower(), watchdog=watchdog)
-        path.write_text(text)
+        text = CHARGER.format(
+            id=path.stem, pause=pause, volatile=str(volatile).lower(), watchdog=watchdog, interval_s=interval_s
+        )
+        head, found, rest = text.partition(f"[registers.{write_only}]")
+        if found:
+            own, rest = rest.split("\n[", 1)
+            rest = re.sub('class = ".*"', "", own.replace('"rw"', '"w"')) + "\n[" + rest
+        path.write_text(head + found + rest + more)
         return load(path)
 
     return build

@@ -22,6 +22,7 @@ from drivers.api import (
     Phases,
     Setpoint,
     TokenRead,
+    Unlocker,
 )
 
 Until = Callable[..., Awaitable[None]]
@@ -311,7 +312,8 @@ async def test_a_watchdog_is_not_fed_when_the_fail_safe_current_cannot_be_writte
 
 
 async def test_r12_eeprom_is_spared_but_a_cut_is_never_delayed(start: Any, tcp_station: Any) -> None:
-    running = await start(volatile=False)
+    running = await start(volatile=False, interval_s=60)
+    assert running.evse.capabilities.raise_interval_s == 60
     await running.evse.apply(setpoint(10000))
     assert tcp_station.units[1][LIMIT] == 100
     with pytest.raises(DeviceError, match="EEPROM") as caught:
@@ -321,6 +323,156 @@ async def test_r12_eeprom_is_spared_but_a_cut_is_never_delayed(start: Any, tcp_s
     await running.evse.apply(setpoint(8000))
     assert tcp_station.units[1][LIMIT] == 80
     assert len(tcp_station.writes(LIMIT)) == 2
+
+
+async def test_r12_only_raises_count_for_the_time_between_raises(start: Any, tcp_station: Any) -> None:
+    running = await start(volatile=False, interval_s=0.6)
+    await running.evse.apply(setpoint(10000))
+    await asyncio.sleep(0.7)
+    await running.evse.apply(setpoint(0))
+    await running.evse.apply(setpoint(16000))
+    assert tcp_station.units[1][LIMIT] == 160
+    await running.evse.apply(setpoint(0))
+    with pytest.raises(DeviceError, match="EEPROM"):
+        await running.evse.apply(setpoint(16000))
+
+
+@pytest.mark.parametrize("write_only", ["", "current_limit"])
+async def test_r12_a_cut_is_not_delayed_where_an_earlier_write_has_failed(
+    start: Any, tcp_station: Any, write_only: str
+) -> None:
+    running = await start(volatile=False, interval_s=60, write_only=write_only)
+    await running.evse.apply(setpoint(16000))
+    tcp_station.refusals[LIMIT] = 1
+    with pytest.raises(DeviceError, match="exception 4"):
+        await running.evse.apply(setpoint(12000))
+    await running.evse.apply(setpoint(10000))
+    assert tcp_station.units[1][LIMIT] == 100
+
+
+@pytest.mark.parametrize("write_only", ["", "current_limit"])
+async def test_r12_a_raise_that_was_refused_may_be_repeated_at_once(
+    start: Any, tcp_station: Any, write_only: str
+) -> None:
+    running = await start(volatile=False, interval_s=60, write_only=write_only)
+    tcp_station.refusals[LIMIT] = 1
+    with pytest.raises(DeviceError, match="exception 4"):
+        await running.evse.apply(setpoint(12000))
+    await running.evse.apply(setpoint(12000))
+    assert tcp_station.units[1][LIMIT] == 120
+
+
+async def test_r12_the_first_raise_after_it_was_found_again_is_allowed(
+    start: Any, tcp_station: Any, until: Until
+) -> None:
+    running = await start(volatile=False, interval_s=60)
+    await running.evse.apply(setpoint(10000))
+    tcp_station.silent.add(1)
+    await until(lambda: running.evse.health is Health.LOST)
+    tcp_station.silent.clear()
+    await until(lambda: running.evse.health is Health.OK)
+    await running.evse.apply(setpoint(12000))
+    assert tcp_station.units[1][LIMIT] == 120
+
+
+ERROR_CODE = """
+[registers.error_code]
+address = 50
+table = "holding"
+type = "u16"
+access = "r"
+class = "slow"
+"""
+
+
+async def test_what_changes_slowly_is_read_seldom_and_does_not_make_a_reading_old(
+    start: Any, tcp_station: Any, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.modbus.poller.SLOW_S", 1.0)
+    tcp_station.exceptions[(1, 10)] = 2  # makes single reads of the fast block
+    running = await start(more=ERROR_CODE)
+    tcp_station.units[1][50] = 17
+    readings = running.of(EvseRead)
+    assert (readings[0].reading.error, readings[0].reading.slow_t_s is None) == (None, False)
+    await until(lambda: running.evse.latest.error == "17")
+    seen = len(running.of(EvseRead))
+    await until(lambda: len(running.of(EvseRead)) > seen + 8)
+    asked = sum(asked.address == 50 for asked in tcp_station.asked)
+    assert asked * 3 < len(running.of(EvseRead))
+    latest = running.evse.latest
+    assert latest.error == "17"
+    assert latest.slow_t_s < latest.t_s
+    assert time.monotonic() - latest.t_s < 1.0
+
+
+async def test_a_reading_that_was_asked_for_has_what_changes_slowly_anew(
+    start: Any, tcp_station: Any, until: Until
+) -> None:
+    running = await start(more=ERROR_CODE)
+    await until(lambda: len(running.of(EvseRead)) > 2)
+    tcp_station.units[1][50] = 18
+    before_s = time.monotonic()
+    reading = await running.evse.read_now()
+    assert reading.error == "18"
+    assert reading.slow_t_s > before_s
+
+
+async def test_slow_values_do_not_outlive_the_loss_of_the_device(
+    start: Any, tcp_station: Any, until: Until
+) -> None:
+    running = await start(more=ERROR_CODE)
+    tcp_station.units[1][50] = 19
+    assert (await running.evse.read_now()).error == "19"
+    tcp_station.silent.add(1)
+    await until(lambda: running.evse.health is Health.LOST)
+    lost_s = time.monotonic()
+    tcp_station.units[1][50] = 0
+    tcp_station.silent.clear()
+    await until(lambda: running.evse.latest.t_s > lost_s)
+    assert running.evse.latest.error is None
+
+
+UNLOCK = """
+[registers.unlock]
+address = 1020
+table = "holding"
+type = "u16"
+access = "w"
+write_fc = 6
+values = { 7 = "release the plug" }
+"""
+
+
+async def test_the_plug_is_released_by_the_one_value_of_its_register(start: Any, tcp_station: Any) -> None:
+    running = await start(more=UNLOCK)
+    assert running.evse.capabilities.unlock
+    assert isinstance(running.evse, Unlocker)
+    await running.evse.unlock()
+    assert tcp_station.units[1][1020] == 7
+    tcp_station.exceptions[(1, 1020)] = 4
+    with pytest.raises(DeviceError) as caught:
+        await running.evse.unlock()
+    assert caught.value.fault is Fault.REFUSED
+
+
+async def test_a_plug_that_cannot_be_released_or_reached_is_an_error(
+    start: Any, tcp_station: Any, until: Until
+) -> None:
+    running = await start()
+    assert not running.evse.capabilities.unlock
+    with pytest.raises(DeviceError) as caught:
+        await running.evse.unlock()
+    assert caught.value.fault is Fault.REFUSED
+
+
+async def test_a_lost_outlet_is_not_asked_to_release_its_plug(start: Any, tcp_station: Any, until: Until) -> None:
+    running = await start(more=UNLOCK)
+    tcp_station.silent.add(1)
+    await until(lambda: running.evse.health is Health.LOST)
+    with pytest.raises(DeviceError) as caught:
+        await running.evse.unlock()
+    assert caught.value.fault is Fault.TIMEOUT
+    assert not tcp_station.writes(1020)
 
 
 async def test_a_new_card_is_told_once(start: Any, tcp_station: Any, until: Until) -> None:

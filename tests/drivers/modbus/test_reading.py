@@ -72,6 +72,25 @@ def test_uids_are_upper_case_hex_without_filling(text: str, found: str | None) -
     assert uid(text) == found
 
 
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ("04A1B2C300000000", "04A1B2C3"),
+        ("04A1B20000000000", "04A1B200"),
+        ("04A1B2C3D4E5F600", "04A1B2C3D4E5F6"),
+        ("04A1B2C3D4E50000", "04A1B2C3D4E500"),
+        ("04A1B2C3D4000000", "04A1B2C3D40000"),
+        ("04A1B2C3D4E5F6A7", "04A1B2C3D4E5F6A7"),
+        ("0000000000000000", None),
+    ],
+)
+def test_zeros_that_fill_a_tag_of_bytes_are_cut_to_the_length_of_a_uid(
+    charger: Any, raw: str, found: str | None
+) -> None:
+    profile = charger()
+    assert evse_reading(profile, image(profile, status=1, rfid_tag=int(raw, 16))).tag == found
+
+
 def sample(profile: Any, name: str, value: int, *, block: int = 0) -> Sample:
     point = codec.point(profile, name)
     return Sample(point, codec.encode(point, value), 5.0, block)

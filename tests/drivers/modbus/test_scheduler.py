@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import struct
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from drivers.api import DeviceError, Endpoint, Fault, Health, HealthChanged, Line
 from drivers.modbus import pdu
 from drivers.modbus.bus import ModbusBus
+from drivers.modbus.frames import crc
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.unit import Timing, Unit
 
@@ -48,7 +50,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_transfer(
     bus = start_bus(line).bus
     await asyncio.sleep(0.01)
     caller = asyncio.create_task(bus.write_raw(1, 6, 20, [5]))
-    await until(lambda: pty_station.asked)
+    await until(pty_station.writes)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
@@ -185,3 +187,24 @@ def test_the_request_after_a_miss_never_resembles_one_that_may_still_be_answered
     assert other.shape not in set(late)
     assert other.is_read
     assert other.address + other.count <= 0x10000
+
+
+async def test_a_write_that_comes_first_on_an_echoing_line_does_not_take_its_echo_for_the_answer(
+    start_bus: Any, line: Line, pty_station: Any
+) -> None:
+    def echo(asked: Any, good: bytes) -> list[tuple[float, bytes]]:
+        frame = struct.pack(">BBHH", asked.unit, asked.function, asked.address, asked.values[0])
+        frame += crc(frame)
+        return [(0, frame)] if asked.is_write and deaf else [(0, frame + good)]
+
+    deaf = True
+    pty_station.units[1] = {20: 0}
+    pty_station.twist = echo
+    bus = start_bus(line).bus
+    await asyncio.sleep(0.01)
+    with pytest.raises(DeviceError) as caught:
+        await bus.write_raw(1, 6, 20, [5])
+    assert caught.value.fault is Fault.TIMEOUT
+    deaf = False
+    await bus.write_raw(1, 6, 20, [6])
+    assert [asked.is_write for asked in pty_station.asked][:2] == [False, True]

@@ -1,0 +1,1 @@
+"""Rules of a device profile that concern more than one key, by subject."""

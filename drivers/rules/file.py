@@ -1,0 +1,52 @@
+"""Which sections a device profile of each kind has. PURE: a draft in, texts `key: what` out."""
+
+from collections.abc import Iterator
+
+from drivers.rules.draft import Draft
+
+CHARGER_ONLY = ("state", "setpoint", "enable", "watchdog", "commission", "tag")
+MODBUS_ONLY = ("tcp", "rtu", "modbus", "registers")
+READER_ONLY = ("serial", "ascii")
+
+
+def problems(draft: Draft) -> Iterator[str]:
+    if draft.identity is None:
+        return
+    kind, driver = draft.identity.kind, draft.identity.driver
+    if (driver == "modbus") == (kind == "reader"):
+        yield f"driver: {driver} does not fit kind {kind}"
+    foreign = {
+        "charger": READER_ONLY,
+        "meter": (*READER_ONLY, *CHARGER_ONLY),
+        "reader": (*MODBUS_ONLY, *CHARGER_ONLY),
+    }
+    for section in foreign[kind]:
+        if section in draft.given:
+            yield f"{section}: is not for kind {kind}"
+    if draft.identity.repeat_s is not None and kind != "reader":
+        yield f"repeat_s: is not for kind {kind}"
+    if kind == "reader":
+        yield from _reader(draft, driver)
+    else:
+        yield from _modbus(draft, kind)
+
+
+def _reader(draft: Draft, driver: str) -> Iterator[str]:
+    if "serial" not in draft.given:
+        yield "serial: missing"
+    if driver == "ascii-line" and "ascii" not in draft.given:
+        yield "ascii: missing"
+    if driver != "ascii-line" and "ascii" in draft.given:
+        yield f"ascii: is not for driver {driver}"
+
+
+def _modbus(draft: Draft, kind: str) -> Iterator[str]:
+    if not {"tcp", "rtu"} & draft.given:
+        yield "rtu: missing, and tcp too"
+    needed = "current_limit" if kind == "charger" else "current_l1"
+    if needed not in draft.named:
+        yield f"registers.{needed}: missing"
+    if kind == "meter" and not {"active_power_total", "active_power_l1"} & draft.named:
+        yield "registers.active_power_total: missing, and active_power_l1 too"
+    if kind == "charger":
+        yield from (f"{section}: missing" for section in ("state", "setpoint") if section not in draft.given)
