@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,19 +17,20 @@ from types import ModuleType
 
 from controller.appliance.systemd import Notifier
 from controller.charging.commands import Command, Outcome, Reload, ResendParked, Result, SetVariable
-from controller.charging.rows import Row
-from controller.charging.session import EvseState, Running, Stopping
+from controller.charging.rows import Row, RowError
+from controller.charging.session import EvseState, Idle
 from controller.charging.view import SiteView
 from controller.clock import Clock
 from controller.config.problems import ConfigError
 from controller.config.proof import load
 from controller.config.slices import SiteConfig
+from controller.csms.variables import Variables
 from controller.runtime.authoriser import Authoriser
 from controller.runtime.cycle import Cycle
 from controller.runtime.limits import LimitBook
 from controller.runtime.owner import OwnerParts
 from controller.runtime.panorama import Nameplate, Panorama, Sights
-from controller.runtime.plant import Bus, Plant, PlantParts, RunningReader
+from controller.runtime.plant import Bus, Plant, PlantParts, RunningReader, stored_state
 from controller.runtime.registers import BillingRegister
 from controller.runtime.site import Site, SiteEvse
 from controller.runtime.slices import BusSlice, EvseSlice, ReaderSlice
@@ -81,12 +83,21 @@ async def _until_told_to_stop(path: Path, config: SiteConfig, store: Store) -> N
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     clock = Clock(floor=await store.last_known_time(), syncs=await store.syncs())
     app = App(path, config, store=store, clock=clock)
+    start = await app.prepare()
     async with asyncio.TaskGroup() as tasks:
-        working = tasks.create_task(app.run(await store.states()))
+        working = tasks.create_task(app.run(start))
         stopping = tasks.create_task(stop.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
         stopping.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What was read from the store before anything runs."""
+
+    stored: Mapping[str, Row]
+    variables: Variables | None
 
 
 class App:
@@ -99,25 +110,41 @@ class App:
         self._clock = clock
         self._notifier = Notifier(os.environ)
         self._limits = LimitBook()
+        self._upstream = Upstream(UpstreamParts(store, clock, self.ask, self.look))
         self._reloading = asyncio.Lock()
-        self._pages: Supervised | None = None
+        self._pages = Supervised("local page", self._serve_pages, clock)
         self._page_changed: Callable[[], None] | None = None
 
-    async def run(self, stored: Mapping[str, Row]) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            self._build(stored)
-            tasks.create_task(self._cycle.run(), name="cycle")
-            tasks.create_task(self._site.run(), name="site")
-            tasks.create_task(self._keep_time(), name="clock")
-            await self._apply(self._config)
-            tasks.create_task(self._serve_pages(), name="page")
-            self._notifier.send("READY=1")
-            tasks.create_task(self._notifier.feed_watchdog(self._healthy), name="watchdog")
+    async def prepare(self) -> Start:
+        """Read whatever can keep the site from starting.
+
+        Raises:
+            RowError: the stored state of an EVSE cannot be read.
+            StoreError: the store cannot be read.
+        """
+        stored = await self._store.states()
+        for evse in self._config.plant.evses:
+            stored_state(stored, evse.id)
+        return Start(stored, await self._upstream.variables_for(self._config.csms))
+
+    async def run(self, start: Start) -> None:
+        """Until cancelled. The cycle comes after the devices: its first look waits for those that it knows."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._build(start.stored)
+                self._apply(self._config, start.variables)
+                tasks.create_task(self._cycle.run(), name="cycle")
+                tasks.create_task(self._site.run(), name="site")
+                tasks.create_task(self._keep_time(), name="clock")
+                tasks.create_task(self._pages.run(), name="page")
+                self._notifier.send("READY=1")
+                tasks.create_task(self._notifier.feed_watchdog(self._healthy), name="watchdog")
+        finally:
+            self._notifier.send("STOPPING=1")
 
     def _build(self, stored: Mapping[str, Row]) -> None:
         """Make the parts that live as long as the process; `_apply` fills them."""
-        self._upstream = Upstream(UpstreamParts(self._store, self._clock, self.ask, self.look))
         self._authoriser = Authoriser(
             store=self._store,
             clock=self._clock,
@@ -180,15 +207,17 @@ class App:
             route=evse.route,
         )
 
-    async def _apply(self, config: SiteConfig) -> None:
+    def _apply(self, config: SiteConfig, variables: Variables | None) -> None:
         """Bring every part to this configuration; what is the same goes on untouched.
 
+        Nothing waits here, so no part runs before all are in place: an owner asks its CSMS as soon as it starts.
+
         Raises:
-            RowError: the stored state of a new EVSE cannot be read.
-            StoreError: the variables of a new CSMS cannot be read.
+            RowError: the stored state of a new EVSE cannot be read; nothing has been changed.
         """
-        self._authoriser.accounts = {account.uid: account for account in config.accounts}
         self._plant.change_to(config.plant)
+        self._upstream.change_to(config.csms, variables, self._tasks)
+        self._authoriser.accounts = {account.uid: account for account in config.accounts}
         self._cycle.controlled = self._plant.controlled
         self._site.evses = {
             name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device)
@@ -196,7 +225,6 @@ class App:
         }
         self._desk.owners = {name: evse.owner for name, evse in self._site.evses.items()}
         self._desk.readers = self._reader_facts()
-        await self._upstream.change_to(config.csms, self._tasks)
         self._config = config
         self._changed()
 
@@ -247,10 +275,14 @@ class App:
                 config = await asyncio.to_thread(load, self._path)
             except ConfigError as error:
                 return Outcome(Result.REFUSED, str(error))
+            variables = await self._upstream.variables_for(config.csms)
             if why_not := self._hindrance(config):
                 return Outcome(Result.REFUSED, why_not)
             _log.info("reloading %s", self._path)
-            await self._apply(config)
+            try:
+                self._apply(config, variables)
+            except RowError as error:
+                return Outcome(Result.REFUSED, str(error))
             return Outcome(Result.DONE, "the site runs with the new configuration")
 
     def _hindrance(self, config: SiteConfig) -> str | None:
@@ -262,10 +294,13 @@ class App:
             old.cycle_s,
         ):
             return "site.id, site.state_dir, site.cycle_s and [web] change only with a restart"
-        kept = {evse.id for evse in config.plant.evses}
+        routes = {evse.id: evse.route for evse in config.plant.evses}
         for name, unit in self._plant.evses.items():
-            if name not in kept and isinstance(unit.controlled.owner.state.phase, Running | Stopping):
-                return f"EVSE {name} has a running transaction: end it before removing the EVSE"
+            idle = isinstance(unit.controlled.owner.state.phase, Idle)
+            if not idle and name not in routes:
+                return f"EVSE {name} is in use: end its session before removing the EVSE"
+            if not idle and routes[name] != unit.plan.route:
+                return f"EVSE {name} is in use: end its session before it moves to another CSMS or station"
         return None
 
     async def _serve_pages(self) -> None:
@@ -275,15 +310,15 @@ class App:
             self._config.web, ask=self.ask, look=self.look, metrics=metrics.Metrics(self.look).render
         )
         self._page_changed = server.changed
-        self._pages = Supervised("local page", server.run, self._clock)
-        await self._pages.run()
+        await server.run()
 
     def _supervised(self) -> tuple[Supervised, ...]:
-        pages = () if self._pages is None else (self._pages,)
-        return (*self._plant.supervised.values(), *self._upstream.supervised, *pages)
+        return (*self._plant.supervised.values(), *self._upstream.supervised, self._pages)
 
     def _alarms(self) -> tuple[str, ...]:
-        return (f"the store fails: {self._store.last_error}",) if self._store.failing else ()
+        if not self._store.failing:
+            return ()
+        return (f"the store fails: {self._store.last_error or 'the medium does not answer'}",)
 
     def _healthy(self) -> bool:
         last_s = self._cycle.last_s

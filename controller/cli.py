@@ -8,7 +8,7 @@ import logging
 import sys
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -74,7 +74,7 @@ def _log_to_stderr(level: int) -> None:
     logging.getLogger("websockets").setLevel(logging.WARNING)
 
 
-def _fail(text: str, status: int) -> None:
+def _fail(text: str, status: int) -> NoReturn:
     Console(stderr=True, soft_wrap=True).print(text, markup=False)
     raise typer.Exit(status)
 
@@ -125,11 +125,12 @@ def _command(web: WebSlice, name: str, body: dict[str, str]) -> None:
         said = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         _fail(f"the service does not answer at {address}: {error}; is it running?", EXIT_UNAVAILABLE)
-    else:
-        text = str(said.get("text") or said.get("error") or said.get("result"))
-        if not answer.is_success:
-            _fail(text, EXIT_FAILED)
-        Console(soft_wrap=True).print(text, markup=False)
+    if not isinstance(said, dict):
+        _fail(f"what answers at {address} is not this service", EXIT_UNAVAILABLE)
+    text = str(said.get("text") or said.get("error") or said.get("result"))
+    if not answer.is_success:
+        _fail(text, EXIT_FAILED)
+    Console(soft_wrap=True).print(text, markup=False)
 
 
 def _local_address(web: WebSlice) -> str:
@@ -165,9 +166,8 @@ def get_variable(name: str, config: Config = DEFAULT_CONFIG) -> None:
     variable = find(name)
     if variable is None:
         _fail(f"there is no variable {name!r}; `ampyard variables list` shows them", EXIT_FAILED)
-    else:
-        line = shown(variable, _stored_values(config))
-        Console(soft_wrap=True).print("(not shown)" if line.value is None else line.value, markup=False)
+    line = shown(variable, _stored_values(config))
+    Console(soft_wrap=True).print("(not shown)" if line.value is None else line.value, markup=False)
 
 
 @variables_app.command("set")
@@ -180,7 +180,6 @@ def set_variable(name: str, value: str, config: Config = DEFAULT_CONFIG) -> None
     site = read(config)
     if site.csms is None:
         _fail("no [csms] is configured, so there are no variables", EXIT_FAILED)
-        return
     try:
         asyncio.run(_put(site.state_dir, site.csms.id, (name, value)))
     except CsmsError as error:
@@ -215,9 +214,8 @@ def _stored_values(config: Path) -> dict[str, str]:
         return {}
     try:
         return stored_variables(site.state_dir, site.csms.id)
-    except StoreError as error:
-        _fail(str(error), EXIT_UNAVAILABLE)
-        return {}
+    except (StoreError, TimeoutError) as error:
+        _fail(str(error) or "the store does not answer", EXIT_UNAVAILABLE)
 
 
 @app.command()

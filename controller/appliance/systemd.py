@@ -13,7 +13,8 @@ class Notifier:
         self._address = environment.get("NOTIFY_SOCKET", "")
         microseconds = environment.get("WATCHDOG_USEC", "")
         for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self.watchdog_s = int(microseconds) / 1e6 if microseconds.isdigit() and for_us else None
+        given = microseconds.isdecimal() and int(microseconds) > 0 and for_us
+        self.watchdog_s = int(microseconds) / 1e6 if given else None
 
     def send(self, message: str) -> None:
         """One datagram such as READY=1; lost silently if systemd does not listen."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from controller.clock import Clock
-from drivers.api import DeviceError, Evse, Setpoint
+from drivers.api import DeviceError, Evse, Fault, Setpoint
 
 _log = logging.getLogger(__name__)
 
@@ -15,15 +15,19 @@ APPLY_TIMEOUT_S = 10.0
 class Actuator:
     """Between the cycle, which must not wait, and a device, which may be slow.
 
-    `commanded_ma` is the newest setpoint handed to the device, `confirmed_ma` the newest it acknowledged: until
-    both agree the device may hold either.
+    `confirmed_ma` is the newest setpoint that the device acknowledged, `commanded_ma` the newest handed to it,
+    or a higher one since then whose fate is unknown: until both agree the device may hold either.
     """
 
     def __init__(self, device: Evse, clock: Clock) -> None:
         self._device = device
         self._clock = clock
         self._wanted: Setpoint | None = None
+        self._newest: Setpoint | None = None
         self._wake = asyncio.Event()
+        self._writing = False
+        self._unsettled_ma = 0
+        """The highest setpoint since the last confirmation of which nobody knows whether the device took it."""
         self._failing = False
         self.commanded_ma: int | None = None
         self.confirmed_ma: int | None = None
@@ -40,25 +44,57 @@ class Actuator:
         self.confirmed_s = None
 
     async def run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            setpoint, self._wanted = self._wanted, None
-            if setpoint is not None:
-                await self._apply(setpoint)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if self._wanted is None or (self._writing and not self._is_cut(self._wanted)):
+                    continue
+                setpoint, self._wanted = self._wanted, None
+                self._hand_over(setpoint)
+                tasks.create_task(self._apply(setpoint))
+
+    def _is_cut(self, setpoint: Setpoint) -> bool:
+        """A cut does not wait for an older write to end: the device drops that one for it."""
+        newest = self._newest
+        if newest is None:
+            return False
+        return setpoint.current_ma < newest.current_ma or (newest.enabled and not setpoint.enabled)
+
+    def _hand_over(self, setpoint: Setpoint) -> None:
+        if self._writing and self._newest is not None:
+            self._unsettled_ma = max(self._unsettled_ma, self._newest.current_ma)
+        self.commanded_ma = max(setpoint.current_ma, self._unsettled_ma)
+        self._newest, self._writing = setpoint, True
 
     async def _apply(self, setpoint: Setpoint) -> None:
-        self.commanded_ma = setpoint.current_ma
+        failure: Exception | None = None
         try:
             async with asyncio.timeout(APPLY_TIMEOUT_S):
                 await self._device.apply(setpoint)
         except (DeviceError, TimeoutError) as error:
-            if not self._failing:
-                _log.warning("%s does not take its setpoint: %s", self._device.id, error)
-            self._failing = True
-            return
-        if self._failing:
+            failure = error
+        if setpoint is not self._newest:
+            return  # a cut has replaced it
+        self._writing = False
+        self._wake.set()
+        if failure is None:
+            self._unsettled_ma = 0
+            self.commanded_ma = self.confirmed_ma = setpoint.current_ma
+            self.confirmed_s = self._clock.mono()
+        elif not _refused(failure):
+            self._unsettled_ma = max(self._unsettled_ma, setpoint.current_ma)
+        self._report(failure)
+
+    def _report(self, failure: Exception | None) -> None:
+        """Once when it begins and once when it ends."""
+        if failure is not None and not self._failing:
+            _log.warning("%s does not take its setpoint: %s", self._device.id, str(failure) or "no answer in time")
+        elif failure is None and self._failing:
             _log.info("%s takes setpoints again", self._device.id)
-        self._failing = False
-        self.confirmed_ma = setpoint.current_ma
-        self.confirmed_s = self._clock.mono()
+        self._failing = failure is not None
+
+
+def _refused(failure: Exception) -> bool:
+    """The device said no, or was never asked: a setpoint that did not get through to it is not held."""
+    return isinstance(failure, DeviceError) and failure.fault is Fault.REFUSED

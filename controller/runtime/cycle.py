@@ -7,7 +7,7 @@ shows an overload. There is no second path to a device.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controller.allocation.control import tick
 from controller.allocation.image import Demand, EvseImage, EvsePlan, Layout, Memory, Plan, ProcessImage
@@ -16,6 +16,7 @@ from controller.clock import Clock
 from controller.runtime.actuator import Actuator
 from controller.runtime.limits import LimitBook
 from controller.runtime.owner import EvseOwner
+from controller.runtime.supervise import Supervised
 from drivers.api import Evse, Health, MeterReading, Setpoint
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,10 @@ stutters does not pause cars, and within the 5 s in which a lost part must be ac
 FIRST_LOOK_S = 3.0
 """After a start the first cycle waits this long for readings: an EVSE that is still unread must be assumed at
 its worst, and a car that charges through our restart would be paused for it. Its watchdog holds meanwhile."""
+JOIN_S = 5.0
+"""An EVSE that is added while the site runs stays out of the plan until it has been read and locked, at most for
+this long: unknown it counts its maximum (R1), and the cars beside it would be paused for it (R36). What it draws is
+load of the building meanwhile, as before. Later it joins as what it is, unreachable (R4: acted on within 5 s)."""
 SHORTEST_PAUSE_S = 0.1
 """Between two prompted cycles."""
 
@@ -37,7 +42,21 @@ class ControlledEvse:
     device: Evse
     owner: EvseOwner
     actuator: Actuator
+    wire: Supervised
     heard_s: float | None = None
+    added_s: float | None = None
+    """When the cycle first saw it; None: not yet."""
+    joined: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Read, and locked unless it is charging."""
+        return self.device.latest is not None and (self.owner.permit or self.actuator.confirmed_ma is not None)
+
+    @property
+    def health(self) -> Health:
+        """A device on a wire that nobody serves is lost, whatever it said last."""
+        return self.device.health if self.wire.running else Health.LOST
 
 
 @dataclass
@@ -113,10 +132,23 @@ class Cycle:
             return
 
     def _once(self, now_s: float) -> None:
-        self._memory, self.plan = tick(self.controlled.layout, self._memory, self._image(now_s))
+        layout = self._joined(now_s)
+        self._memory, self.plan = tick(layout, self._memory, self._image(layout, now_s))
         for plan in sorted(self.plan.evses, key=self._rise):
             self._carry_out(plan, now_s)
         self._on_plan()
+
+    def _joined(self, now_s: float) -> Layout:
+        """The layout of those that have joined. In the first cycle all do: `_first_look` has waited for them."""
+        for evse in self.controlled.evses.values():
+            if evse.added_s is None:
+                evse.added_s = now_s
+            if not evse.joined:
+                evse.joined = self.last_s is None or evse.known or now_s - evse.added_s >= JOIN_S
+            if not evse.joined and not evse.owner.permit:
+                evse.actuator.command(Setpoint(0, enabled=False, valid_until_s=now_s + LEASE_S))
+        layout = self.controlled.layout
+        return replace(layout, evses=tuple(e for e in layout.evses if self.controlled.evses[e.id].joined))
 
     def _rise(self, plan: EvsePlan) -> int:
         """Reductions first: they get onto the wires before any increase."""
@@ -126,10 +158,17 @@ class Cycle:
     def _carry_out(self, plan: EvsePlan, now_s: float) -> None:
         evse = self.controlled.evses[plan.id]
         evse.owner.offered_ma = min(plan.current_ma, evse.actuator.confirmed_ma or 0)
-        evse.actuator.command(Setpoint(plan.current_ma, plan.enabled, now_s + LEASE_S))
+        power_w = self._power_w(plan) if evse.device.capabilities.power else None
+        evse.actuator.command(Setpoint(plan.current_ma, plan.enabled, now_s + LEASE_S, power_w))
 
-    def _image(self, now_s: float) -> ProcessImage:
-        evses = tuple(_evse_image(self.controlled.evses[e.id], now_s) for e in self.controlled.layout.evses)
+    def _power_w(self, plan: EvsePlan) -> int:
+        """The same setpoint for an outlet that takes watts: at its input, on all its wired phases."""
+        layout = self.controlled.layout
+        phases = next(point.phases for point in layout.evses if point.id == plan.id)
+        return plan.current_ma * layout.voltage_mv * phases // 1_000_000
+
+    def _image(self, layout: Layout, now_s: float) -> ProcessImage:
+        evses = tuple(_evse_image(self.controlled.evses[e.id], now_s) for e in layout.evses)
         meters: Mapping[str, MeterReading] = dict(self.controlled.meters)
         return ProcessImage(now_s, evses, meters, self._limits.current(now_s))
 
@@ -149,8 +188,8 @@ def _evse_image(evse: ControlledEvse, now_s: float) -> EvseImage:
         permit=evse.owner.permit,
         demand=demand,
         reading=reading,
-        health=evse.device.health,
-        lost_s=evse.heard_s if evse.device.health is Health.LOST else None,
+        health=evse.health,
+        lost_s=evse.heard_s if evse.health is Health.LOST else None,
         fall_back=evse.device.fall_back,
         confirmed_ma=evse.actuator.confirmed_ma,
         confirmed_s=evse.actuator.confirmed_s,

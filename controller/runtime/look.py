@@ -9,7 +9,7 @@ from controller.charging.instant import Instant
 from controller.charging.session import Running, Stopping, Transaction
 from controller.charging.view import CircuitView, EvseView, TransactionView
 from controller.runtime.cycle import ControlledEvse
-from controller.runtime.registers import BillingRegister
+from controller.runtime.registers import BillingRegister, Shown
 from controller.runtime.taps import masked
 from drivers.api import EvseReading, Health, Phases
 
@@ -32,16 +32,18 @@ class EvseSource:
 def evse_view(source: EvseSource, plan: EvsePlan | None, now: Instant) -> EvseView:
     evse, state = source.evse, source.evse.owner.state
     reading = _current(evse.device.latest, now)
-    reachable = evse.device.health is not Health.LOST
+    reachable = evse.health is not Health.LOST
     pilot = reading.state if reading else None
-    shown = source.register.shown()
+    shown, recent = source.register.shown(), _recent(source.register, now)
     return EvseView(
         id=state.evse,
         status=status(state, pilot=pilot, reachable=reachable),
         ev_state=pilot,
         offered_ma=evse.actuator.confirmed_ma or 0,
-        drawn_ma=reading.current_ma if reading and reading.current_ma else (shown.current_ma if shown else None),
-        power_w=reading.power_w if reading and reading.power_w is not None else (shown.power_w if shown else None),
+        drawn_ma=reading.current_ma if reading and reading.current_ma else (recent.current_ma if recent else None),
+        power_w=reading.power_w
+        if reading and reading.power_w is not None
+        else (recent.power_w if recent else None),
         energy_wh=shown.energy_wh if shown else None,
         reason=plan.reason.text() if plan else "not planned yet",
         bound_ma=plan.bound_ma if plan else source.max_ma,
@@ -56,6 +58,11 @@ def evse_view(source: EvseSource, plan: EvsePlan | None, now: Instant) -> EvseVi
 
 def _current(reading: EvseReading | None, now: Instant) -> EvseReading | None:
     return reading if reading is not None and now.mono_s - reading.t_s <= OLD_S else None
+
+
+def _recent(register: BillingRegister, now: Instant) -> Shown | None:
+    shown = register.shown()
+    return shown if shown is not None and now.mono_s - shown.t_s <= OLD_S else None
 
 
 def _transaction(evse: ControlledEvse, register_wh: int | None, now: Instant) -> TransactionView | None:

@@ -35,6 +35,8 @@ from drivers.profile import DeviceProfile
 
 _log = logging.getLogger(__name__)
 
+STOPS_WITHIN_S = 5.0
+
 
 class Bus(Protocol):
     """A wire with devices that come and go while it runs."""
@@ -54,12 +56,23 @@ class RunningReader(TokenReader, Protocol):
 
 @dataclass
 class EvseUnit:
-    """One EVSE at run time. The owner outlives a rebuild of its device."""
+    """One EVSE at run time."""
 
     plan: EvseSlice
     controlled: ControlledEvse
     register: BillingRegister
     watcher: Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What stays of an EVSE for as long as the process runs, whatever becomes of its device.
+
+    Only so is no commit ever left in the middle: a new owner could not know whether it happened.
+    """
+
+    owner: EvseOwner
+    register: BillingRegister
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,16 @@ class PlantParts:
     tapped: Callable[[str, str], None]
     heard: Callable[[], None]
     prompt: Callable[[], None]
+
+
+def stored_state(stored: Mapping[str, Mapping[str, object]], evse: str) -> EvseState:
+    """The EVSE's last committed state.
+
+    Raises:
+        RowError: it is from a newer version or damaged; starting afresh would lose a transaction.
+    """
+    row = stored.get(f"evse:{evse}")
+    return EvseState(evse) if row is None else state_from_row(dict(row))
 
 
 class Plant:
@@ -92,14 +115,25 @@ class Plant:
         self.supervised: dict[str, Supervised] = {}
         self.controlled = NOTHING
         self._overload_ma: dict[str, tuple[int, int, int]] = {}
-        self._left: dict[str, EvseState] = {}
-        """Last states of EVSEs that were taken down in this run: newer than what was stored at its start."""
+        self._plan = PlantSlice(NOTHING.layout, (), (), (), ())
+        self._accounts: dict[str, Account] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        """Tasks that were told to stop and may still hold a port."""
 
     def buses(self) -> tuple[str, ...]:
         return tuple(self._buses)
 
     def change_to(self, plan: PlantSlice) -> None:
-        """Stop what is gone or different, start what is new, then hand the cycle the new whole."""
+        """Stop what is gone or different, start what is new, then hand the cycle the new whole.
+
+        Raises:
+            RowError: the stored state of a new EVSE cannot be read; nothing has been changed.
+        """
+        fresh = {
+            evse.id: stored_state(self._parts.stored, evse.id)
+            for evse in plan.evses
+            if evse.id not in self._accounts
+        }
         wires = {bus.id: bus for bus in plan.buses}
         stale = {name for name, (old, _) in self._buses.items() if wires.get(name) != old}
         self._stop_devices(plan, stale)
@@ -111,7 +145,10 @@ class Plant:
                 built = self._parts.build_bus(bus, self.sink)
                 self._buses[bus.id] = (bus, built)
                 self._start_supervised(bus.id, built.run)
+        for name, state in fresh.items():
+            self._open_account(name, state, plan)
         self._start_devices(plan)
+        self._plan = plan
         self._overload_ma = {c.meter: c.rating_ma for c in plan.layout.circuits if c.meter}
         evses = {name: unit.controlled for name, unit in self.evses.items()}
         self.controlled = Controlled(plan.layout, evses, self.readings)
@@ -123,7 +160,7 @@ class Plant:
             if new is None or new.device != unit.plan.device or unit.plan.bus in stale:
                 self._leave_bus(unit.plan.bus, name)
                 self._stop(name)
-                self._left[name] = self.evses.pop(name).controlled.owner.state
+                self.evses.pop(name).controlled.owner.offered_ma = None
         meters = {meter.id: meter for meter in plan.meters}
         for name, (old, _) in list(self.meters.items()):
             if meters.get(name) != old or old.bus in stale:
@@ -146,7 +183,7 @@ class Plant:
                 self.meters[meter.id] = (meter, self._buses[meter.bus][1].add_meter(meter.setup, meter.profile))
         for evse in plan.evses:
             if evse.id in self.evses:
-                self.evses[evse.id].plan = evse
+                self._go_on(self.evses[evse.id], evse, plan)
             else:
                 self._start_evse(evse)
         for reader in plan.readers:
@@ -155,38 +192,57 @@ class Plant:
                 self.readers[reader.id] = (reader, built)
                 self._start_supervised(reader.id, built.run)
 
+    def _open_account(self, evse: str, state: EvseState, plan: PlantSlice) -> None:
+        slice_ = next(one for one in plan.evses if one.id == evse)
+        register = BillingRegister(own_meter=slice_.meter is not None)
+        owner = EvseOwner(state, self._parts.owner(slice_, register))
+        self._accounts[evse] = Account(owner, register)
+        self._tasks.create_task(owner.run(), name=f"owner of {evse}")
+
+    def _go_on(self, unit: EvseUnit, evse: EvseSlice, plan: PlantSlice) -> None:
+        """Its device stays as it is; another billing meter is another register, so the stay needs new evidence."""
+        owner = unit.controlled.owner
+        owner.parts = self._parts.owner(evse, unit.register)
+        if _billing(self._plan, unit.plan) != _billing(plan, evse):
+            unit.register.start_over(own_meter=evse.meter is not None)
+            unit.watcher.doubt()
+        unit.plan = evse
+
     def _start_evse(self, plan: EvseSlice) -> None:
-        register = BillingRegister(own_meter=plan.meter is not None)
-        parts = self._parts.owner(plan, register)
-        owner = EvseOwner(self._stored_state(plan.id), parts)
+        account = self._accounts[plan.id]
+        account.register.start_over(own_meter=plan.meter is not None)
+        account.owner.parts = self._parts.owner(plan, account.register)
         device = self._buses[plan.bus][1].add_evse(plan.setup, plan.profile)
         actuator = Actuator(device, self._parts.clock)
-        controlled = ControlledEvse(device, owner, actuator)
-        self.evses[plan.id] = EvseUnit(plan, controlled, register, Watcher(owner, register, self._parts.clock.now))
-        self._start(plan.id, owner.run())
+        controlled = ControlledEvse(device, account.owner, actuator, self.supervised[plan.bus])
+        watcher = Watcher(account.owner, account.register, self._parts.clock.now)
+        self.evses[plan.id] = EvseUnit(plan, controlled, account.register, watcher)
         self._start(plan.id, actuator.run())
-
-    def _stored_state(self, evse: str) -> EvseState:
-        """The EVSE's last committed state: of this run, if it is only being rebuilt, else of the store.
-
-        Raises:
-            RowError: it is from a newer version or damaged; starting afresh would lose a transaction.
-        """
-        if evse in self._left:
-            return self._left.pop(evse)
-        row = self._parts.stored.get(f"evse:{evse}")
-        return EvseState(evse) if row is None else state_from_row(dict(row))
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._running.setdefault(name, []).append(self._tasks.create_task(work, name=name))
 
     def _start_supervised(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self.supervised[name] = Supervised(name, run, self._parts.clock)
+        self.supervised[name] = Supervised(name, self._when_free(run, set(self._ending)), self._parts.clock)
         self._start(name, self.supervised[name].run())
+
+    def _when_free(
+        self, run: Callable[[], Coroutine[Any, Any, None]], ending: set[asyncio.Task[None]]
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """A port that is still open elsewhere cannot be opened, so what is stopping goes first."""
+
+        async def run_after() -> None:
+            if ending:
+                await asyncio.wait(ending, timeout=STOPS_WITHIN_S)
+            await run()
+
+        return run_after
 
     def _stop(self, name: str) -> None:
         for task in self._running.pop(name, []):
             task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
         self.supervised.pop(name, None)
         self.health.pop(name, None)
 
@@ -205,6 +261,8 @@ class Plant:
                 self._health_changed(event)
 
     def _metered(self, meter: str, reading: MeterReading) -> None:
+        if meter not in self.meters:
+            return
         self.readings[meter] = reading
         for unit in self.evses.values():
             if unit.plan.meter == meter:
@@ -214,6 +272,8 @@ class Plant:
             self._parts.prompt()
 
     def _health_changed(self, event: HealthChanged) -> None:
+        if not any(event.device in known for known in (self.evses, self.meters, self.readers, self._buses)):
+            return  # a last word of something that was taken down
         before = self.health.get(event.device)
         self.health[event.device] = (event.health, event.text)
         if before is None or before[0] is not event.health:
@@ -221,4 +281,13 @@ class Plant:
         unit = self.evses.get(event.device)
         if unit is not None and event.health is Health.OK:
             unit.controlled.actuator.forget()
+        if unit is not None and event.health is Health.LOST:
+            unit.watcher.doubt()
         self._parts.prompt()
+
+
+def _billing(plan: PlantSlice, evse: EvseSlice) -> tuple[object, ...]:
+    """What shows the EVSE's register, down to the wire."""
+    meter = next((one for one in plan.meters if one.id == evse.meter), None)
+    wire = next((one for one in plan.buses if meter is not None and one.id == meter.bus), None)
+    return (meter, wire)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from controller.charging.records import MeterValue, SampleContext
 from drivers.api import EvseReading, EvState, MeterReading, Phases
 
+BELIEVABLE_S = 5.0
+"""A register older than this is left out of the records rather than passed off as current."""
 AT_REST_MA = 500
 """Below this on every phase nothing flows: meters show a few mA of the charger's own electronics."""
 
@@ -33,6 +35,11 @@ class BillingRegister:
         self._meter: MeterReading | None = None
         self._news = asyncio.Event()
 
+    def start_over(self, *, own_meter: bool) -> None:
+        """Other devices show it from now on; who waits for a register goes on waiting."""
+        self._own_meter = own_meter
+        self._reading, self._meter = None, None
+
     def on_reading(self, reading: EvseReading) -> None:
         self._reading = reading
         self._tell()
@@ -55,6 +62,11 @@ class BillingRegister:
         current = reading.current_ma
         resting = current.highest < AT_REST_MA if current else reading.state not in {EvState.C, EvState.D}
         return Shown(reading.t_s, reading.energy_wh, reading.power_w, current, resting)
+
+    def recent(self, now_s: float) -> Shown | None:
+        """What a record of now may state."""
+        shown = self.shown()
+        return shown if shown is not None and now_s - shown.t_s <= BELIEVABLE_S else None
 
     def _from_meter(self) -> Shown | None:
         meter = self._meter

@@ -42,7 +42,7 @@ from controller.charging.session import (
 from controller.charging.tokens import Token
 from controller.runtime.owner import EvseOwner
 from controller.runtime.registers import BillingRegister
-from controller.runtime.taps import TapDesk
+from controller.runtime.taps import TapDesk, serves
 from controller.store.errors import StoreError
 from drivers.api import DeviceError, Evse, Unlocker
 
@@ -110,7 +110,7 @@ class Site:
                     await self.desk.answered(before, after)
                     if after.plug is not None and before.plug is None and isinstance(after.phase, Idle):
                         await self.desk.plugged(after.evse)
-            except (TimeoutError, StoreError) as error:
+            except (TimeoutError, StoreError, DeviceError) as error:
                 _log.error("a waiting card could not be given to %s: %s", after.evse, error)
 
     async def ask(self, command: Command) -> Outcome:
@@ -157,7 +157,7 @@ class Site:
                 return Outcome(Result.DONE if owner else Result.UNKNOWN)
 
     async def _start(self, command: StartRemotely) -> Outcome:
-        evse = command.evse or self._only_candidate()
+        evse = command.evse or self._only_candidate(command.evses)
         if evse is None:
             return Outcome(Result.REFUSED, "name the EVSE: not exactly one car is waiting")
         if evse not in self.evses:
@@ -168,12 +168,12 @@ class Site:
         payer = Payer(command.token, Trigger.REMOTE_START, command.remote_start_id)
         checked = not self._rules().authorisation.authorize_remote
         after = await owner.do(Presented(owner.now, payer, checked))
-        if isinstance(after.phase, Idle):
-            return Outcome(Result.REFUSED, after.message or "refused")
-        return Outcome(Result.DONE)
+        if serves(after, command.token):
+            return Outcome(Result.DONE)
+        return Outcome(Result.REFUSED, after.message or "the EVSE is in use")
 
-    def _only_candidate(self) -> str | None:
-        states = [evse.owner.state for evse in self.evses.values()]
+    def _only_candidate(self, among: tuple[str, ...]) -> str | None:
+        states = [evse.owner.state for name, evse in self.evses.items() if not among or name in among]
         waiting = [s.evse for s in states if s.operative and s.plug is not None and isinstance(s.phase, Idle)]
         return waiting[0] if len(waiting) == 1 else None
 
@@ -195,11 +195,10 @@ class Site:
     async def _set_availability(self, evses: tuple[str, ...], *, operative: bool) -> Outcome:
         if unknown := [evse for evse in evses if evse not in self.evses]:
             return Outcome(Result.UNKNOWN, f"no EVSE {unknown[0]!r}")
-        later = False
-        for evse in evses:
-            owner = self.evses[evse].owner
-            after = await owner.do(AvailabilityAsked(owner.now, operative))
-            later = later or after.operative != operative
+        owners = [self.evses[evse].owner for evse in evses]
+        asked = [owner.do(AvailabilityAsked(owner.now, operative)) for owner in owners]
+        after = [await done for done in asked]
+        later = any(state.operative != operative for state in after)
         return Outcome(Result.SCHEDULED if later else Result.DONE)
 
     async def _reset(self, kind: ResetKind, evses: tuple[str, ...]) -> Outcome:
@@ -207,8 +206,11 @@ class Site:
         busy = [evse for evse in evses if evse in self.evses and self._busy(evse)]
         if busy and kind is ResetKind.ON_IDLE:
             return Outcome(Result.SCHEDULED, f"waits for {', '.join(busy)}")
-        for evse in busy:
-            await self._stop(evse, StopReason.IMMEDIATE_RESET, Trigger.RESET_COMMAND)
+        owners = [self.evses[evse].owner for evse in busy]
+        stop = (StopReason.IMMEDIATE_RESET, Trigger.RESET_COMMAND)
+        asked = [owner.do(StopAsked(owner.now, *stop)) for owner in owners]
+        for done in asked:
+            await done
         return Outcome(Result.DONE)
 
     def _busy(self, evse: str) -> bool:
@@ -220,19 +222,27 @@ class Site:
         device = self.evses[evse].device
         if not isinstance(device, Unlocker) or not device.capabilities.unlock:
             return Outcome(Result.REFUSED, "this charger's plug cannot be released from here")
-        if isinstance(self.evses[evse].owner.state.phase, Running):
-            await self._stop(evse, StopReason.UNLOCK_COMMAND, Trigger.UNLOCK_COMMAND)
+        await self._end_before_unlocking(self.evses[evse])
         async with asyncio.timeout(UNLOCK_S):
             await device.unlock()
         return Outcome(Result.DONE)
 
+    async def _end_before_unlocking(self, evse: SiteEvse) -> None:
+        """A plug is released only when nothing flows through it any more."""
+        owner = evse.owner
+        if isinstance(owner.state.phase, Running):
+            await owner.do(StopAsked(owner.now, StopReason.UNLOCK_COMMAND, Trigger.UNLOCK_COMMAND))
+        if isinstance(owner.state.phase, Stopping):
+            await evse.register.at_rest(owner.now.mono_s)
+
     async def _sample(self, evses: tuple[str, ...]) -> Outcome:
         running = [self.evses[evse] for evse in evses if evse in self.evses]
         for evse in running:
-            shown = evse.register.shown()
+            now = evse.owner.now
+            shown = evse.register.recent(now.mono_s)
             if shown is not None:
                 value = shown.value(SampleContext.TRIGGER, evse.owner.offered_ma)
-                await evse.owner.do(SampleTaken(evse.owner.now, value, Trigger.TRIGGER))
+                await evse.owner.do(SampleTaken(now, value, Trigger.TRIGGER))
         return Outcome(Result.DONE)
 
     def _owner_of(self, transaction: str) -> EvseOwner | None:

@@ -34,8 +34,8 @@ class EvseSlice:
 
     @property
     def device(self) -> tuple[object, ...]:
-        """What the running parts are built from; a new rating or circuit alone rebuilds nothing."""
-        return (self.setup, self.profile, self.bus, self.meter, self.billed_by, self.route)
+        """What its driver is built from; a new circuit, meter, CSMS or biller alone rebuilds nothing."""
+        return (self.setup, self.profile, self.bus)
 
 
 @dataclass(frozen=True, slots=True)

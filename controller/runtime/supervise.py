@@ -25,6 +25,7 @@ class Supervised:
     def __init__(self, name: str, run: Callable[[], Awaitable[None]], clock: Clock) -> None:
         self.name = name
         self.alarm: str | None = None
+        self.running = False
         self._run = run
         self._clock = clock
         self._failures: deque[float] = deque(maxlen=FAILURES)
@@ -36,13 +37,26 @@ class Supervised:
             self.alarm = None
 
     async def _fails_for_good(self) -> bool:
+        self.running = True
         try:
             await self._run()
             reason = "it ended by itself"
+        except asyncio.CancelledError:
+            if _told_to_stop():
+                raise
+            reason = "it was cancelled from within"
         except Exception as error:
             _log.exception("%s failed", self.name)
             reason = f"{type(error).__name__}: {error}"
+        finally:
+            self.running = False
         self._failures.append(self._clock.mono())
         often = len(self._failures) == FAILURES and self._failures[-1] - self._failures[0] < WINDOW_S
         self.alarm = f"{self.name} {'is set aside' if often else 'was restarted'}: {reason}"
         return often
+
+
+def _told_to_stop() -> bool:
+    """A component that awaits something cancelled ends like one that is cancelled; only the latter may be quiet."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

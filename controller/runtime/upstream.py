@@ -3,11 +3,12 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from controller.charging.commands import Ask, Outcome, Result
+from controller.charging.commands import Ask, Command, Outcome, Result, StartRemotely
 from controller.charging.rules import Rules
+from controller.charging.tokens import Token, TokenInfo
 from controller.charging.view import CsmsView, Look
 from controller.clock import Clock
-from controller.csms.slice import CsmsError, CsmsSlice
+from controller.csms.slice import CsmsError, CsmsSlice, StationSlice
 from controller.csms.station import Station
 from controller.csms.variables import Variables
 from controller.runtime.authoriser import AskCsms
@@ -35,30 +36,37 @@ class Upstream:
         self.variables: Variables | None = None
         self.supervised: list[Supervised] = []
 
-    async def change_to(self, csms: CsmsSlice | None, tasks: asyncio.TaskGroup) -> None:
-        """Connect to this CSMS from now on, and to no other.
+    async def variables_for(self, csms: CsmsSlice | None) -> Variables | None:
+        """What `change_to` needs before it can change everything at one stroke.
 
         Raises:
-            StoreError: its variables cannot be read or written.
+            StoreError: they cannot be read or written.
         """
+        if csms is None:
+            return None
+        if csms == self._slice:
+            return self.variables
+        return await Variables.load(self._parts.store, csms)
+
+    def change_to(self, csms: CsmsSlice | None, variables: Variables | None, tasks: asyncio.TaskGroup) -> None:
+        """Connect to this CSMS from now on, and to no other."""
         if csms == self._slice:
             return
         for task in self._tasks:
             task.cancel()
-        self._tasks, self._stations, self.supervised, self.variables = [], {}, [], None
-        self._slice = csms
-        if csms is None:
+        self._tasks, self._stations, self.supervised = [], {}, []
+        self._slice, self.variables = csms, variables
+        if csms is None or variables is None:
             return
-        self.variables = await Variables.load(self._parts.store, csms)
         for slice_ in csms.stations:
             station = Station(
                 csms=csms,
                 station=slice_,
                 store=self._parts.store,
                 clock=self._parts.clock,
-                ask=self._parts.ask,
+                ask=_on_behalf_of(slice_, self._parts.ask),
                 look=self._parts.look,
-                variables=self.variables,
+                variables=variables,
             )
             self._stations[slice_.identity] = station
             supervised = Supervised(f"CSMS link of {slice_.identity}", station.run, self._parts.clock)
@@ -79,7 +87,7 @@ class Upstream:
             return None
         for slice_ in self._slice.stations:
             if evse in slice_.evses:
-                return _asks(self._slice.id, self._stations[slice_.identity])
+                return _asks(self._slice.id, self._stations.get(slice_.identity))
         return None
 
     async def set_variable(self, name: str, value: str) -> Outcome:
@@ -107,5 +115,24 @@ class Upstream:
         return tuple(station.view() for station in self._stations.values())
 
 
-def _asks(csms: str, station: Station) -> AskCsms:
+def _on_behalf_of(station: StationSlice, ask: Ask) -> Ask:
+    """What a station asks without naming an EVSE concerns its own."""
+
+    async def asked(command: Command) -> Outcome:
+        if isinstance(command, StartRemotely) and command.evse is None:
+            command = replace(command, evses=station.evses)
+        return await ask(command)
+
+    return asked
+
+
+def _asks(csms: str, station: Station | None) -> AskCsms:
+    """Until the station is built, for a moment at the start, its CSMS cannot be asked."""
+    if station is None:
+        return AskCsms(csms, lambda: False, _nobody)
     return AskCsms(csms, lambda: station.view().connected, station.authorise)
+
+
+async def _nobody(token: Token) -> TokenInfo | None:
+    del token
+    return None

@@ -21,22 +21,37 @@ from drivers.api import EvseReading, EvState
 
 STEADY_S = 3.0
 """A transaction's state is reported once it has held this long; pilots pass through others on the way."""
+JUDGE_WITHIN_S = 30.0
+"""After a start a register is waited for so long, counted from the first reading; then it is judged without one."""
 UNPLUG_READINGS = 2
 """Readings in a row that must say 'no EV' before a stay is over: one may be a glitch of the pilot."""
 
 
 class Watcher:
-    """`fresh` until the first reading that knows about the plug: that one is evidence for R17."""
+    """In doubt until a reading that knows about the plug: that one is evidence for R17.
+
+    So it is after a start, after a change of the device, and after it was lost: nobody has seen meanwhile who
+    unplugged.
+    """
 
     def __init__(self, owner: EvseOwner, register: BillingRegister, now: Callable[[], Instant]) -> None:
         self._owner = owner
         self._register = register
         self._now = now
-        self._fresh = True
         self._plugged = owner.state.plug is not None
-        self._absent = 0
         self._fault = owner.state.fault
         self._candidate: tuple[ChargingState, float] | None = None
+        self._told: tuple[str, ChargingState] | None = None
+        """What was last put, and of which transaction: it is not put again while a stalled store holds it up."""
+        self.doubt()
+
+    def doubt(self) -> None:
+        """What was seen until now proves nothing about the car that stands there next."""
+        self._in_doubt = True
+        self._since_s = self._now().mono_s
+        self._heard: Instant | None = None
+        self._absent = 0
+        self._owner.doubt()
 
     def on_reading(self, reading: EvseReading) -> None:
         self._register.on_reading(reading)
@@ -55,40 +70,55 @@ class Watcher:
             self._owner.put(FaultSeen(at, fault))
 
     def _look_at_plug(self, reading: EvseReading, at: Instant, *, plugged: bool) -> None:
-        if self._fresh:
-            if self._needs_register() and self._register.shown() is None:
-                return
-            self._fresh = False
-            self._plugged = plugged
-            shown = self._register.shown()
-            register_wh = shown.energy_wh if shown else None
-            self._owner.put(Resumed(at, plugged, str(uuid4()), reading.plug_counter, register_wh))
-            return
         self._absent = 0 if plugged else self._absent + 1
-        if plugged and not self._plugged:
+        if self._in_doubt:
+            if self._may_judge(reading, at, plugged=plugged):
+                self._judge(reading, at, plugged=plugged)
+        elif plugged and not self._plugged:
             self._plugged = True
             self._owner.put(Plugged(at, str(uuid4()), reading.plug_counter))
         elif self._plugged and self._absent >= UNPLUG_READINGS:
             self._plugged = False
             self._owner.put(Unplugged(at))
 
-    def _needs_register(self) -> bool:
-        """Only a running transaction is resumed on the evidence of its register."""
-        return isinstance(self._owner.state.phase, Running)
+    def _judge(self, reading: EvseReading, at: Instant, *, plugged: bool) -> None:
+        self._in_doubt = False
+        self._plugged = plugged
+        self._owner.put(Resumed(at, plugged, str(uuid4()), reading.plug_counter, self._register_wh()))
+
+    def _may_judge(self, reading: EvseReading, at: Instant, *, plugged: bool) -> bool:
+        """A running transaction waits for a register, unless the plug or its counter says enough."""
+        plug = self._owner.state.plug
+        if not plugged:
+            return plug is None or self._absent >= UNPLUG_READINGS
+        self._heard = self._heard or at
+        counted = plug is not None and plug.counter is not None and reading.plug_counter is not None
+        if counted or not isinstance(self._owner.state.phase, Running):
+            return True
+        return self._register_wh() is not None or at.seconds_since(self._heard) >= JUDGE_WITHIN_S
+
+    def _register_wh(self) -> int | None:
+        """The register as evidence: received since the doubt began."""
+        shown = self._register.shown()
+        return shown.energy_wh if shown is not None and shown.t_s >= self._since_s else None
 
     def _look_at_state(self, reading: EvseReading, at: Instant) -> None:
         state: EvseState = self._owner.state
-        if not isinstance(state.phase, Running) or reading.state is None:
+        if self._in_doubt or not isinstance(state.phase, Running) or reading.state is None:
             self._candidate = None
             return
+        transaction = state.phase.transaction
         seen = charging_state(reading.state, self._owner.offered_ma or 0)
-        if seen is state.phase.transaction.state or seen is ChargingState.IDLE:
+        if self._told is not None and self._told[1] is transaction.state:
+            self._told = None
+        if seen in {transaction.state, ChargingState.IDLE} or self._told == (transaction.id, seen):
             self._candidate = None
             return
         if self._candidate is None or self._candidate[0] is not seen:
             self._candidate = (seen, at.mono_s)
         if at.mono_s - self._candidate[1] >= STEADY_S:
             self._candidate = None
-            shown = self._register.shown()
+            self._told = (transaction.id, seen)
+            shown = self._register.recent(at.mono_s)
             meter = shown.value(SampleContext.TRIGGER, self._owner.offered_ma) if shown else None
             self._owner.put(StateSeen(at, seen, meter))

@@ -1,0 +1,183 @@
+"""A charger that nobody polls: it pushes what happens, takes amperes or watts, and reads cards itself (R14).
+
+It stands in for DC outlets and for chargers that speak OCPP themselves: behind it there is no wire, no schedule and
+no device profile, only the protocols of `drivers.api`.
+"""
+
+import asyncio
+import time
+from dataclasses import replace
+
+from drivers.api import (
+    NO_CURRENT,
+    Capabilities,
+    Evse,
+    EvseRead,
+    EvseReading,
+    EvseSetup,
+    EvState,
+    FallBack,
+    Feedback,
+    Health,
+    HealthChanged,
+    Meter,
+    MeterRead,
+    MeterReading,
+    MeterSetup,
+    Phases,
+    Setpoint,
+    Sink,
+    TokenRead,
+)
+from drivers.profile import DeviceProfile
+
+
+class PushEvse:
+    def __init__(self, setup: EvseSetup, sink: Sink, journal: list[tuple[str, int]] | None = None) -> None:
+        self.id = setup.id
+        self.setup = setup
+        self.journal = [] if journal is None else journal
+        self.capabilities = Capabilities(meter=True, reader=True, transactions=True, lock=True, unlock=True)
+        self.fall_back = FallBack(15.0, setup.failsafe_ma, verified=True, holds_last=False, power_up_ma=0)
+        self.health = Health.UNKNOWN
+        self.latest: EvseReading | None = None
+        self.applied: list[Setpoint] = []
+        self.refusal: Exception | None = None
+        self.free = asyncio.Event()
+        """Cleared, it never says whether it took a setpoint."""
+        self.free.set()
+        self.unlocked = 0
+        self.energy_wh = 1000
+        self.counter: int | None = None
+        self._sink = sink
+
+    @property
+    def held_ma(self) -> int:
+        return self.applied[-1].current_ma if self.applied else 0
+
+    async def apply(self, setpoint: Setpoint) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.applied.append(setpoint)
+        self.journal.append((self.id, setpoint.current_ma))
+        await self.free.wait()
+
+    async def read_now(self) -> EvseReading:
+        return self.say(EvState.A)
+
+    async def unlock(self) -> None:
+        self.unlocked += 1
+
+    def say(
+        self, state: EvState, *, drawn_ma: int = 0, energy_wh: int | None = None, error: str | None = None
+    ) -> EvseReading:
+        """Push a reading of now; the register stays where it was unless it is given."""
+        self.energy_wh = self.energy_wh if energy_wh is None else energy_wh
+        reading = EvseReading(
+            t_s=time.monotonic(),
+            state=state,
+            plugged=state.plugged,
+            current_ma=Phases(drawn_ma, drawn_ma, drawn_ma) if drawn_ma else NO_CURRENT,
+            power_w=drawn_ma * 690 // 1000,
+            energy_wh=self.energy_wh,
+            plug_counter=self.counter,
+            error=error,
+        )
+        self.push(reading)
+        return reading
+
+    def push(self, reading: EvseReading) -> None:
+        first = self.health is not Health.OK
+        self.health, self.latest = Health.OK, reading
+        self._sink(EvseRead(self.id, reading))
+        if first:
+            self._sink(HealthChanged(self.id, Health.OK, "answers", reading.t_s))
+
+    def push_without_register(self, state: EvState) -> None:
+        self.push(replace(EvseReading(time.monotonic(), state, state.plugged), plug_counter=self.counter))
+
+    def lose(self) -> None:
+        self.health = Health.LOST
+        self._sink(HealthChanged(self.id, Health.LOST, "no answer", time.monotonic()))
+
+    def tap(self, uid: str) -> None:
+        self._sink(TokenRead(self.id, uid, time.monotonic()))
+
+    def in_watts(self) -> "PushEvse":
+        self.capabilities = replace(self.capabilities, power=True)
+        return self
+
+
+class PushMeter:
+    def __init__(self, setup: MeterSetup, sink: Sink) -> None:
+        self.id = setup.id
+        self.health = Health.OK
+        self.period_s = setup.period_s
+        self.latest: MeterReading | None = None
+        self._sink = sink
+
+    def say(self, current_ma: int, energy_wh: int) -> None:
+        currents = Phases(current_ma, current_ma, current_ma)
+        self.latest = MeterReading(time.monotonic(), currents, current_ma * 690 // 1000, True, energy_wh)
+        self._sink(MeterRead(self.id, self.latest))
+
+
+class PushReader:
+    """A reader at the door; what it was told to show is kept."""
+
+    def __init__(self, name: str, sink: Sink) -> None:
+        self.id = name
+        self.health = Health.OK
+        self.shown: list[Feedback] = []
+        self._sink = sink
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def show(self, feedback: Feedback) -> None:
+        self.shown.append(feedback)
+
+    def tap(self, uid: str) -> None:
+        self._sink(TokenRead(self.id, uid, time.monotonic()))
+
+
+class PushBus:
+    """Whoever speaks to such chargers. `break_it` makes its `run` raise, as a bug would."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.evses: dict[str, PushEvse] = {}
+        self.meters: dict[str, PushMeter] = {}
+        self.journal: list[tuple[str, int]] = []
+        """All setpoints of its outlets, in the order in which they came."""
+        self.starts = 0
+        self.open = False
+        self._sink = sink
+        self._broken = asyncio.Event()
+
+    def break_it(self) -> None:
+        self._broken.set()
+
+    async def run(self) -> None:
+        self.starts += 1
+        self.open = True
+        try:
+            await self._broken.wait()
+            self._broken.clear()
+            raise RuntimeError("a bug")
+        finally:
+            await asyncio.sleep(0.01)
+            self.open = False
+
+    def add_evse(self, setup: EvseSetup, profile: DeviceProfile) -> Evse:
+        del profile
+        self.evses[setup.id] = PushEvse(setup, self._sink, self.journal)
+        return self.evses[setup.id]
+
+    def add_meter(self, setup: MeterSetup, profile: DeviceProfile) -> Meter:
+        del profile
+        self.meters[setup.id] = PushMeter(setup, self._sink)
+        return self.meters[setup.id]
+
+    def remove(self, device_id: str) -> None:
+        if self.evses.pop(device_id, None) is None:
+            del self.meters[device_id]

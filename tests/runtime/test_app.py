@@ -1,0 +1,244 @@
+"""The composition: a whole controller in the test's own loop, its charger behind a port that nobody listens on."""
+
+import asyncio
+import json
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from controller import app as app_module
+from controller.app import App
+from controller.charging.commands import Reload, ResendParked, Result, SetVariable, Tap
+from controller.charging.rows import RowError
+from controller.charging.session import Idle
+from controller.clock import Clock
+from controller.config.proof import load
+from controller.runtime.taps import ReaderFacts
+from controller.store.store import Commit, Store
+from tests.runtime.bench import ALICE, until
+from tests.runtime.conftest import Disk
+
+SECOND = """
+[[evses]]
+id = "A2"
+profile = "keba-p30"
+bus = "keba-1"
+unit = 2
+circuit = "main"
+max_current_a = 16
+power_up_current_a = 0
+"""
+
+
+class House:
+    """The folder of a site, its store as another process would see it, and the controller that runs there."""
+
+    app: App
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "site.toml"
+        shutil.copy(Path(__file__).with_name("small_site.toml"), self.file)
+        self.state = folder / "state"
+        self.state.mkdir()
+
+    def edit(self, *edits: tuple[str, str], more: str = "") -> None:
+        text = self.file.read_text()
+        for old, new in edits:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        self.file.write_text(text + more)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[App]:
+        store = Store(self.state, {})
+        await store.open()
+        self.app = App(self.file, load(self.file), store=store, clock=Clock())
+        try:
+            task = asyncio.create_task(self.app.run(await self.app.prepare()))
+            try:
+                await until(lambda: task.done() or self.app._page_changed is not None)
+                if task.done():
+                    task.result()
+                yield self.app
+                assert not task.done()
+            finally:
+                task.cancel()
+                await asyncio.wait({task})
+        finally:
+            await store.close()
+
+    async def reload(self) -> tuple[Result, str]:
+        outcome = await self.app.ask(Reload())
+        return outcome.result, outcome.text
+
+    def evses(self) -> list[str]:
+        return [one.id for one in self.app.look().evses]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+async def commit(folder: Path, states: dict[str, dict[str, object]]) -> None:
+    store = Store(folder, {})
+    await store.open()
+    await store.commit(Commit(states=states))
+    await store.close()
+
+
+async def test_it_tells_systemd_serves_the_page_and_shows_what_is_wrong(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "300000")
+        async with house.run() as app:
+            loop = asyncio.get_running_loop()
+            assert await loop.sock_recv(listener, 100) == b"READY=1"
+            assert await loop.sock_recv(listener, 100) == b"WATCHDOG=1"
+            await until(lambda: any("A1 does not answer" in one for one in app.look().alarms))
+            view = app.look()
+            assert (view.site, view.evses[0].status.value) == ("small", "unreachable")
+        said: list[bytes] = []
+        while not said or said[-1] != b"STOPPING=1":
+            said.append(await asyncio.wait_for(loop.sock_recv(listener, 100), 5))
+
+
+async def test_a_reload_takes_what_changed_and_says_so(house: House) -> None:
+    async with house.run() as app:
+        owner = app._site.evses["A1"].owner
+        house.edit(('name = "Small"', 'name = "Smaller"'), more=SECOND)
+        assert (await house.reload())[0] is Result.DONE
+        assert house.evses() == ["A1", "A2"]
+        assert app._site.evses["A1"].owner is owner
+        house.edit((SECOND, ""))
+        assert (await house.reload())[0] is Result.DONE
+        assert house.evses() == ["A1"]
+
+
+async def test_two_reloads_at_once_are_done_one_after_the_other(house: House) -> None:
+    async with house.run():
+        house.edit(more=SECOND)
+        answers = await asyncio.gather(*(house.reload() for _ in range(3)))
+        assert {result for result, _ in answers} == {Result.DONE}
+        assert house.evses() == ["A1", "A2"]
+
+
+async def test_a_wrong_file_is_refused_with_every_problem_and_changes_nothing(house: House) -> None:
+    async with house.run():
+        house.edit(('circuit = "main"', 'circuit = "nowhere"'), ("rating_a = 63", "rating_a = -1"))
+        result, text = await house.reload()
+        assert result is Result.REFUSED
+        assert "rating_a" in text
+        house.file.unlink()
+        assert (await house.reload())[0] is Result.REFUSED
+        assert house.evses() == ["A1"]
+
+
+async def test_what_only_a_restart_can_change_is_refused(house: House) -> None:
+    async with house.run():
+        house.edit(('id = "small"', 'id = "other"'))
+        result, text = await house.reload()
+        assert result is Result.REFUSED
+        assert "restart" in text
+
+
+async def test_an_evse_in_use_is_not_taken_away(house: House) -> None:
+    async with house.run() as app:
+        house.edit(more=SECOND)
+        await house.reload()
+        owner = app._site.evses["A2"].owner
+        app._desk.readers = {"A2": ReaderFacts(("A2",), oldest_first=False, device=None)}
+        assert (await app.ask(Tap("A2", ALICE))).result is Result.DONE
+        await until(lambda: not isinstance(owner.state.phase, Idle))
+        house.edit((SECOND, ""))
+        assert await house.reload() == (
+            Result.REFUSED,
+            "EVSE A2 is in use: end its session before removing the EVSE",
+        )
+        assert house.evses() == ["A1", "A2"]
+
+
+async def test_a_new_evse_with_a_damaged_state_is_refused(house: House) -> None:
+    await commit(house.state, {"evse:A2": {"version": 99}})
+    async with house.run():
+        house.edit(more=SECOND)
+        result, text = await house.reload()
+        assert result is Result.REFUSED
+        assert "version 99" in text
+        assert house.evses() == ["A1"]
+
+
+async def test_a_damaged_state_keeps_the_site_from_starting_with_its_own_error(house: House) -> None:
+    await commit(house.state, {"evse:A1": {"version": 99}})
+    with pytest.raises(RowError, match="version 99"):
+        async with house.run():
+            pass
+
+
+async def test_r3_a_stalled_disk_starves_no_watchdog(house: House) -> None:
+    disk = Disk(house.state / "ampyard.db")
+    async with house.run() as app:
+        await until(lambda: app._cycle.last_s is not None)
+        disk.stall()
+        try:
+            hanging = asyncio.create_task(app._store.keep_time(app._clock.now().wall))
+            before = app._cycle.last_s
+            await until(lambda: app._cycle.last_s != before)
+            assert app._healthy()
+            assert not hanging.done()
+        finally:
+            disk.go_on()
+        await hanging
+
+
+async def test_a_cycle_that_stands_still_is_not_healthy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "HEALTHY_S", 0.0)
+    async with house.run() as app:
+        await until(lambda: app._cycle.last_s is not None)
+        assert not app._healthy()
+
+
+async def test_r38_a_page_that_cannot_be_loaded_does_not_end_control(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_pages() -> None:
+        raise ImportError("no such module")
+
+    monkeypatch.setattr(app_module, "_import_pages", no_pages)
+    store = Store(house.state, {})
+    await store.open()
+    app = App(house.file, load(house.file), store=store, clock=Clock())
+    task = asyncio.create_task(app.run(await app.prepare()))
+    await until(lambda: app._pages.alarm)
+    await until(lambda: app._cycle.last_s is not None)
+    assert any("ImportError: no such module" in one for one in app.look().alarms)
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait({task})
+    await store.close()
+
+
+async def test_without_a_csms_its_commands_say_so(house: House) -> None:
+    async with house.run() as app:
+        for command in (SetVariable("HeartbeatInterval", "60"), ResendParked()):
+            assert (await app.ask(command)).result is Result.REFUSED
+
+
+async def test_the_page_answers_what_the_command_line_asks(house: House) -> None:
+    httpx = pytest.importorskip("httpx")
+    async with house.run() as app:
+        await until(lambda: app._pages.running)
+        server: Callable[[], None] | None = app._page_changed
+        assert server is not None
+        address = server.__self__.address  # type: ignore[attr-defined]
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+            answer = await client.post(f"http://{address}/api/commands/reload", json={})
+            assert json.loads(answer.text)["result"] == "done"

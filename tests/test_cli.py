@@ -1,0 +1,169 @@
+"""The commands as somebody types them: what they print, and their exit status."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from controller.__main__ import main
+from controller.cli import EXIT_FAILED, EXIT_UNAVAILABLE
+from controller.config.problems import EXIT_CONFIG
+
+SMALL = Path(__file__).parent / "runtime" / "small_site.toml"
+CSMS = """
+[csms]
+id = "operator"
+url = "ws://127.0.0.1:1/ocpp"
+version = "2.0.1"
+lab = true
+
+[[csms.stations]]
+identity = "CP-7"
+evses = ["A1"]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    return Path(shutil.copy(SMALL, tmp_path / "site.toml"))
+
+
+@pytest.fixture
+def connected_site(site: Path) -> Path:
+    site.write_text(site.read_text() + CSMS)
+    return site
+
+
+def ampyard(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["ampyard", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    return code if isinstance(code, int) else 0
+
+
+def test_check_says_that_a_sound_site_is_sound(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampyard(monkeypatch, "check", site, "--details") == 0
+    printed = capsys.readouterr().out
+    assert "1 EVSEs, 1 circuits: sound" in printed
+    assert "TOO MUCH" not in printed
+
+
+def test_check_lists_every_problem(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = site.read_text().replace('bus = "keba-1"', 'bus = "nowhere"').replace("three-phase-star", "delta")
+    site.write_text(text)
+    assert ampyard(monkeypatch, "check", site) == EXIT_CONFIG
+    said = capsys.readouterr().err
+    assert "2 problems" in said
+    assert "site.supply" in said
+    assert "nowhere" in said
+
+
+def test_r2_check_refuses_what_it_cannot_prove(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.write_text(site.read_text().replace("rating_a = 63", "rating_a = 63\nmax_other_load_a = 60"))
+    assert ampyard(monkeypatch, "check", site) == EXIT_CONFIG
+    printed = capsys.readouterr()
+    assert "TOO MUCH" in printed.out
+    assert "controller dead" in printed.err
+
+
+@pytest.mark.parametrize("command", [["check"], ["run", "-c"], ["reload", "-c"], ["variables", "list", "-c"]])
+def test_a_missing_file_is_a_problem_of_the_configuration(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampyard(monkeypatch, *command, tmp_path / "none.toml") == EXIT_CONFIG
+    said = capsys.readouterr().err
+    assert "none.toml" in said
+    assert "Traceback" not in said
+
+
+def test_reload_without_a_service_says_what_to_look_at(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampyard(monkeypatch, "reload", "-c", site) == EXIT_UNAVAILABLE
+    said = capsys.readouterr().err
+    assert "the service does not answer at 127.0.0.1:0" in said
+    assert "is it running?" in said
+
+
+def test_variables_are_shown_before_the_first_start(
+    connected_site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampyard(monkeypatch, "variables", "get", "HeartbeatInterval", "-c", connected_site) == 0
+    assert capsys.readouterr().out.strip().isdecimal()
+    assert ampyard(monkeypatch, "variables", "list", "heartbeat", "-c", connected_site) == 0
+    assert "OCPPCommCtrlr.HeartbeatInterval" in capsys.readouterr().out
+    assert ampyard(monkeypatch, "variables", "get", "NoSuchThing", "-c", connected_site) == EXIT_FAILED
+
+
+def test_a_variable_is_set_in_the_store_while_nothing_runs(
+    connected_site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put = ("variables", "set", "HeartbeatInterval", "77", "-c", connected_site)
+    assert ampyard(monkeypatch, *put) == EXIT_UNAVAILABLE, "there is no state folder yet"
+    (connected_site.parent / "state").mkdir()
+    assert ampyard(monkeypatch, *put) == 0
+    capsys.readouterr()
+    assert ampyard(monkeypatch, "variables", "get", "HeartbeatInterval", "-c", connected_site) == 0
+    assert capsys.readouterr().out.strip() == "77"
+    bad = ("variables", "set", "HeartbeatInterval", "often", "-c", connected_site)
+    assert ampyard(monkeypatch, *bad) == EXIT_FAILED
+
+
+def test_a_variable_without_csms_is_refused(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put = ("variables", "set", "HeartbeatInterval", "77", "-c", site)
+    assert ampyard(monkeypatch, *put) == EXIT_FAILED
+    assert "no [csms]" in capsys.readouterr().err
+
+
+def test_run_ends_with_sigterm_and_cleanly(site: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "controller", "run", "-c", str(site)],
+        cwd=SMALL.parents[2],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stderr is not None
+    try:
+        database = site.parent / "state" / "ampyard.db"
+        end_s = time.monotonic() + 30
+        line = process.stderr.readline()
+        while "A1" not in line and time.monotonic() < end_s:
+            line = process.stderr.readline()
+        assert database.exists()
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+        assert process.wait(20) == 0, said
+        assert "Traceback" not in said
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_run_in_a_folder_that_another_process_holds_says_so(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from controller.store.database import FolderLock
+
+    (site.parent / "state").mkdir()
+    lock = FolderLock(site.parent / "state")
+    try:
+        assert ampyard(monkeypatch, "run", "-c", site) == EXIT_UNAVAILABLE
+    finally:
+        lock.release()
+    assert "another process works in" in capsys.readouterr().err
