@@ -97,4 +97,5 @@ class Panorama:
         for name, (health, text) in self._sights.plant.health.items():
             if health is Health.LOST:
                 yield f"{name} does not answer: {text}"
+        yield from (unit.watcher.alarm for unit in self._sights.plant.evses.values() if unit.watcher.alarm)
         yield from self._sights.alarms()

@@ -276,8 +276,10 @@ class Plant:
             return  # a last word of something that was taken down
         before = self.health.get(event.device)
         self.health[event.device] = (event.health, event.text)
-        if before is None or before[0] is not event.health:
+        if before != (event.health, event.text):
             _log.info("%s: %s %s", event.device, event.health.value, event.text)
+        if before is not None and before[0] is event.health:
+            return
         unit = self.evses.get(event.device)
         if unit is not None and event.health is Health.OK:
             unit.controlled.actuator.forget()

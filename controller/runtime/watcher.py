@@ -1,9 +1,10 @@
 """Turns the readings of one EVSE into session events: what is new, and believed."""
 
+import logging
 from collections.abc import Callable
 from uuid import uuid4
 
-from controller.charging.derive import charging_state
+from controller.charging.derive import charging_state, unbilled_wh
 from controller.charging.instant import Instant
 from controller.charging.records import ChargingState, SampleContext
 from controller.charging.session import (
@@ -19,10 +20,14 @@ from controller.runtime.owner import EvseOwner
 from controller.runtime.registers import BillingRegister
 from drivers.api import EvseReading, EvState
 
+_log = logging.getLogger(__name__)
+
 STEADY_S = 3.0
 """A transaction's state is reported once it has held this long; pilots pass through others on the way."""
 JUDGE_WITHIN_S = 30.0
 """After a start a register is waited for so long, counted from the first reading; then it is judged without one."""
+UNBILLED_WH = 20
+"""More than this without a session is worth an alarm; less may be how the register rounds."""
 UNPLUG_READINGS = 2
 """Readings in a row that must say 'no EV' before a stay is over: one may be a glitch of the pilot."""
 
@@ -43,7 +48,16 @@ class Watcher:
         self._candidate: tuple[ChargingState, float] | None = None
         self._told: tuple[str, ChargingState] | None = None
         """What was last put, and of which transaction: it is not put again while a stalled store holds it up."""
+        self.unbilled_wh = 0
+        """What the register gained since the last session, while nobody paid."""
         self.doubt()
+
+    @property
+    def alarm(self) -> str | None:
+        """R15: a fail-safe current, or a charger that lets everybody charge, is not overlooked."""
+        if self.unbilled_wh < UNBILLED_WH:
+            return None
+        return f"{self._owner.state.evse}: {self.unbilled_wh} Wh were drawn without a session"
 
     def doubt(self) -> None:
         """What was seen until now proves nothing about the car that stands there next."""
@@ -60,6 +74,13 @@ class Watcher:
         if reading.plugged is not None:
             self._look_at_plug(reading, at, plugged=reading.plugged)
         self._look_at_state(reading, at)
+        self._look_at_energy()
+
+    def _look_at_energy(self) -> None:
+        shown = self._register.shown()
+        before, self.unbilled_wh = self.unbilled_wh, unbilled_wh(self._owner.state, shown.energy_wh) if shown else 0
+        if before < UNBILLED_WH <= self.unbilled_wh:
+            _log.warning("%s", self.alarm)
 
     def _look_at_fault(self, reading: EvseReading, at: Instant) -> None:
         fault = reading.error

@@ -4,10 +4,13 @@ import asyncio
 import json
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MethodType
+from typing import cast
 
+import httpx
 import pytest
 
 from controller import app as app_module
@@ -19,6 +22,7 @@ from controller.clock import Clock
 from controller.config.proof import load
 from controller.runtime.taps import ReaderFacts
 from controller.store.store import Commit, Store
+from controller.web.server import WebServer
 from tests.runtime.bench import ALICE, until
 from tests.runtime.conftest import Disk
 
@@ -233,12 +237,11 @@ async def test_without_a_csms_its_commands_say_so(house: House) -> None:
 
 
 async def test_the_page_answers_what_the_command_line_asks(house: House) -> None:
-    httpx = pytest.importorskip("httpx")
     async with house.run() as app:
         await until(lambda: app._pages.running)
-        server: Callable[[], None] | None = app._page_changed
-        assert server is not None
-        address = server.__self__.address  # type: ignore[attr-defined]
+        server = cast(WebServer, cast(MethodType, app._page_changed).__self__)
+        await server.listening.wait()
+        address = server.address
         async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
             answer = await client.post(f"http://{address}/api/commands/reload", json={})
             assert json.loads(answer.text)["result"] == "done"

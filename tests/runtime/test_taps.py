@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from controller.charging.commands import ChooseEvse, Result, Tap
+from controller.charging.commands import ChooseEvse, Outcome, Result, Tap
 from controller.charging.instant import Instant
 from controller.charging.rules import Rules
 from controller.charging.session import Running
+from controller.charging.taps import TapSeen
 from controller.runtime.taps import STATE_KEY, masked
 from controller.store.store import Commit, Store
 from drivers.api import EvState, Feedback
@@ -139,7 +140,7 @@ async def test_r18_a_waiting_tap_survives_a_restart_and_is_used_once(bench: Benc
         assert third.phase("A2") == "Idle"
 
 
-async def test_a_waiting_tap_is_forgotten_before_it_counts(bench: Bench, disk: Disk) -> None:
+async def test_a_waiting_tap_is_forgotten_before_it_counts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash between must not let one tap pay for two cars."""
     async with bench.run(DOOR):
         bench.evse("A1").say(EvState.A)
@@ -148,11 +149,11 @@ async def test_a_waiting_tap_is_forgotten_before_it_counts(bench: Bench, disk: D
         seen: list[object] = []
         inner = bench.desk._start
 
-        async def watched(*arguments: object) -> object:
+        async def watched(tap: TapSeen, evse: str) -> Outcome:
             seen.append((await bench.store.states())[STATE_KEY]["waiting"])
-            return await inner(*arguments)  # type: ignore[arg-type]
+            return await inner(tap, evse)
 
-        bench.desk._start = watched  # type: ignore[method-assign,assignment]
+        monkeypatch.setattr(bench.desk, "_start", watched)
         await plug(bench, "A2")
         await bench.becomes("Starting", "A2")
         assert seen == [[]]

@@ -229,3 +229,17 @@ async def test_r17_a_register_from_before_the_loss_is_no_evidence(bench: Bench) 
         phase = bench.owner().state.phase
         assert isinstance(phase, Running)
         assert not phase.unseen
+
+
+async def test_r15_energy_without_a_session_raises_an_alarm_and_a_session_does_not(bench: Bench) -> None:
+    async with bench.run(ONE):
+        evse, watcher = bench.evse(), bench.plant.evses["A1"].watcher
+        evse.say(EvState.A, energy_wh=1000)
+        await until(lambda: bench.owner().state.rest_wh == 1000)
+        evse.say(EvState.C, drawn_ma=6000, energy_wh=1019)
+        assert watcher.alarm is None
+        evse.say(EvState.C, drawn_ma=6000, energy_wh=1020)
+        assert watcher.alarm == "A1: 20 Wh were drawn without a session"
+        await bench.charge()
+        evse.say(EvState.C, drawn_ma=16_000, energy_wh=3000)
+        assert watcher.alarm is None
