@@ -20,9 +20,6 @@ class Phases(NamedTuple):
     def plus(self, other: "Phases") -> "Phases":
         return Phases(self.l1 + other.l1, self.l2 + other.l2, self.l3 + other.l3)
 
-    def minus(self, other: "Phases") -> "Phases":
-        return Phases(self.l1 - other.l1, self.l2 - other.l2, self.l3 - other.l3)
-
     @property
     def highest(self) -> int:
         return max(self)
@@ -147,7 +144,7 @@ class FallBack:
     """What an outlet does on its own: the facts from which the bound of an unreachable EVSE is computed.
 
     `watchdog_timeout_s` is None without a communication watchdog. `verified` is True once timeout and
-    fail-safe current were written AND read back since the device last answered. `holds_last`: the device
+    fail-safe current were written AND read back; it stays so while the device is lost. `holds_last`: the device
     profile says that it keeps the last setpoint; False also where nothing is known.
     """
 
@@ -318,12 +315,6 @@ class TokenReader(Protocol):
 
     async def show(self, feedback: Feedback) -> None:
         """Light or sound, where the reader has one; otherwise nothing."""
-
-
-class Component(Protocol):
-    """Anything that owns a wire or a socket and runs until it is cancelled."""
-
-    async def run(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,6 @@ class SupplyPoint:
     max_ma: int
     step_ma: int
     latency_s: float
-    can_lock: bool
     raise_interval_s: float = 0.0
 
     def on_grid(self, current_ma: int) -> int:

@@ -100,7 +100,6 @@ def _evse(table: EvseTable, catalogue: Catalogue) -> EvseSlice | None:
         max_ma=setup.max_ma,
         step_ma=milli(profile.setpoint.step_a),
         latency_s=profile.setpoint.latency_s,
-        can_lock=profile.enable is not None,
     )
     _check_currents(where, setup, profile, catalogue)
     _check_grid(where, point, catalogue)

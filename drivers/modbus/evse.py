@@ -194,7 +194,6 @@ class ModbusEvse:
 
     def health_changed(self, health: Health, text: str) -> None:
         if health is Health.LOST:
-            self._upkeep.lost()
             self._outlet.forget()
         self._tell(health, text)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from drivers.api import DeviceError
 from drivers.modbus.commissioning import Commissioning, Proof
 from drivers.modbus.scheduler import Urgency
 
@@ -19,11 +20,20 @@ class Upkeep:
         self._until_retry = 1
 
     def lost(self) -> None:
-        """Nothing is proven of a device that does not answer; it is set up anew when it is found."""
+        """Nothing is proven of a device that could not be set up, or that nobody serves."""
         self.proof = Proof(self.proof.timeout_s, verified=False)
 
     async def found(self) -> None:
-        self.proof = await self._commissioning.write()
+        """Until then what was proven before still stands: R1 needs it most while the device does not answer.
+
+        Raises:
+            DeviceError: as `Commissioning.write`.
+        """
+        try:
+            self.proof = await self._commissioning.write()
+        except DeviceError:
+            self.lost()
+            raise
         self._wait = self._until_retry = 1
 
     async def check(self) -> None:

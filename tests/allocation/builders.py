@@ -31,7 +31,7 @@ def circuit(
 
 
 def point(name: str, on: str = "main", **changes: Any) -> SupplyPoint:
-    plain = SupplyPoint(name, on, Rotation.L1L2L3, 3, 6000, 16000, 1000, 1.0, can_lock=True)
+    plain = SupplyPoint(name, on, Rotation.L1L2L3, 3, 6000, 16000, 1000, 1.0)
     return replace(plain, **changes)
 
 

@@ -173,7 +173,7 @@ class Plant:
 
 
 def charger(name: str, fall_back: FallBack, **changes: Any) -> Charger:
-    point = SupplyPoint(name, "main", Rotation.L1L2L3, 3, 6000, 32_000, 1000, 1.0, can_lock=True)
+    point = SupplyPoint(name, "main", Rotation.L1L2L3, 3, 6000, 32_000, 1000, 1.0)
     return replace(Charger(point, fall_back, Ev()), **changes)
 
 

@@ -47,7 +47,7 @@ def profile(path: str) -> DeviceProfile:
 
 def evse_slice(name: str, bus: str = "bus-1", **changes: Any) -> EvseSlice:
     setup = EvseSetup(name, 1, 1, 6000, 15.0, 6000, 32_000, 0)
-    point = SupplyPoint(name, "main", Rotation.L1L2L3, 3, 6000, 32_000, 1000, 0.2, can_lock=True)
+    point = SupplyPoint(name, "main", Rotation.L1L2L3, 3, 6000, 32_000, 1000, 0.2)
     charger = profile("chargers/keba-p30.toml")
     made = EvseSlice(setup, point, charger, bus, None, BilledBy.CSMS, ROUTE)
     return replace(made, **changes)  # a test says what differs

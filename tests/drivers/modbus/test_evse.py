@@ -82,13 +82,13 @@ async def test_r01_a_model_without_watchdog_is_never_verified(start: Any) -> Non
     assert running.evse.fall_back.watchdog_timeout_s is None
 
 
-async def test_r01_verification_is_lost_with_the_device_and_regained(
+async def test_r01_what_was_verified_stands_while_the_device_is_lost_and_is_verified_anew_when_it_is_found(
     start: Any, tcp_station: Any, until: Until
 ) -> None:
     running = await start()
     tcp_station.silent.add(1)
     await until(lambda: running.evse.health is Health.LOST)
-    assert not running.evse.fall_back.verified
+    assert running.evse.fall_back.verified
     tcp_station.units[1][FAILSAFE] = 320  # it restarted meanwhile
     tcp_station.silent.clear()
     await until(lambda: running.evse.health is Health.OK)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from drivers.api import Component, DeviceEvent, Feedback, Health, HealthChanged, ReaderSetup, TokenRead, TokenReader
+from drivers.api import DeviceEvent, Feedback, Health, HealthChanged, ReaderSetup, TokenRead, TokenReader
 from drivers.profile import DeviceProfile, builtin_folder, load
 from drivers.rfid.reader import SerialReader, line_of
 
@@ -203,11 +203,9 @@ async def test_the_port_is_ours_alone_and_free_after_the_stop(cable: Cable) -> N
     cable.unplug()
 
 
-async def test_it_is_a_token_reader_and_a_component_and_shows_nothing(cable: Cable) -> None:
+async def test_it_is_a_token_reader_and_shows_nothing(cable: Cable) -> None:
     reader = SerialReader(ReaderSetup("door", str(cable.port), None), profile_of("rdm6300"), Seen())
     as_reader: TokenReader = reader
-    as_component: Component = reader
-    assert callable(as_component.run)
     assert (as_reader.id, as_reader.health) == ("door", Health.UNKNOWN)
     await as_reader.show(Feedback.REFUSED)
 
