@@ -100,6 +100,7 @@ def _evse(table: EvseTable, catalogue: Catalogue) -> EvseSlice | None:
         max_ma=setup.max_ma,
         step_ma=milli(profile.setpoint.step_a),
         latency_s=profile.setpoint.latency_s,
+        raise_interval_s=profile.setpoint.raise_interval_s,
     )
     _check_currents(where, setup, profile, catalogue)
     _check_grid(where, point, catalogue)

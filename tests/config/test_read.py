@@ -43,6 +43,7 @@ def test_each_evse_knows_its_wiring_its_payer_and_its_station(desk: Desk) -> Non
     evses = {evse.id: evse for evse in read(desk.write()).plant.evses}
     assert evses["A2"].point.rotation is Rotation.L2L3L1
     assert (evses["B1"].point.phases, evses["B1"].point.rotation.value[:1]) == (1, (1,))
+    assert evses["A1"].point.raise_interval_s == 15.0, "a setpoint kept in EEPROM (R12)"
     assert [evse.billed_by for evse in evses.values()] == [BilledBy.CSMS] * 3 + [BilledBy.SITE]
     assert {evse.route for evse in evses.values()} == {Route("operator", "CP-7")}
 
