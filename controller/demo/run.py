@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -69,9 +70,26 @@ class Stage:
 
 
 async def run_demo(demo: Demo) -> int:
-    """Play and judge; the exit status."""
-    await asyncio.to_thread(_fresh, demo.folder)
+    """Play and judge; the exit status. Ctrl-C and SIGTERM end both processes before they end this one."""
+    playing = asyncio.create_task(_run(demo))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, playing.cancel)
     try:
+        await asyncio.wait({playing})
+    finally:
+        playing.cancel()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    if not playing.cancelled():
+        return playing.result()
+    Console().print("stopped")
+    return 1 if demo.minutes else 0
+
+
+async def _run(demo: Demo) -> int:
+    try:
+        await asyncio.to_thread(_fresh, demo.folder)
         simulator = await Simulator.start("demo", demo.folder)
     except DemoError as error:
         Console(stderr=True).print(str(error), markup=False)

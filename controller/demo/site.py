@@ -41,8 +41,11 @@ class Simulator:
                 stderr=log,
                 start_new_session=True,
             )
-        url = await _address(process, folder)
-        return cls(process, url)
+        try:
+            return cls(process, await _address(process, folder))
+        except (DemoError, asyncio.CancelledError):
+            await _stop(process)
+            raise
 
     async def post(self, path: str, **body: object) -> dict[str, Any]:
         """Reach a state of the simulated hardware.
