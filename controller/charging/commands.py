@@ -56,8 +56,9 @@ class SetAvailability:
 
 
 class ResetKind(enum.Enum):
-    """ON_IDLE waits for running transactions, IMMEDIATE ends them first."""
+    """ON_IDLE waits for running transactions; SOFT and IMMEDIATE end them, in order or as an interruption."""
 
+    SOFT = "Soft"
     IMMEDIATE = "Immediate"
     ON_IDLE = "OnIdle"
 

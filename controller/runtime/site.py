@@ -207,7 +207,8 @@ class Site:
         if busy and kind is ResetKind.ON_IDLE:
             return Outcome(Result.SCHEDULED, f"waits for {', '.join(busy)}")
         owners = [self.evses[evse].owner for evse in busy]
-        stop = (StopReason.IMMEDIATE_RESET, Trigger.RESET_COMMAND)
+        reason = StopReason.REBOOT if kind is ResetKind.SOFT else StopReason.IMMEDIATE_RESET
+        stop = (reason, Trigger.RESET_COMMAND)
         asked = [owner.do(StopAsked(owner.now, *stop)) for owner in owners]
         for done in asked:
             await done

@@ -106,6 +106,12 @@ def test_every_reason_has_a_word_in_16(reason: StopReason) -> None:
     assert payload["reason"]
 
 
+def test_tc_015_tc_016_hard_and_soft_reset_have_their_own_reasons() -> None:
+    reasons = (StopReason.IMMEDIATE_RESET, StopReason.REBOOT)
+    told = [fits(V16, encode.entry(ended(reason=reason), setting()))["reason"] for reason in reasons]
+    assert told == ["HardReset", "SoftReset"]
+
+
 def test_a_stop_names_the_card_only_if_one_stopped_it() -> None:
     payload = fits(V16, encode.entry(ended(), setting()))
     assert (payload["idTag"], payload["meterStop"], payload["reason"]) == ("04A1B2C3D4E5F6", 12345, "Local")
@@ -194,6 +200,12 @@ OUTCOMES = [Outcome(result) for result in Result]
             "RemoteStartTransaction",
             {"idTag": "ABC"},
             StartRemotely(Token("ABC", "ABC", billed_by=BilledBy.CSMS), None),
+            ["Accepted", "Accepted", "Rejected", "Rejected", "Rejected"],
+        ),
+        (
+            "Reset",
+            {"type": "Soft"},
+            Reset(ResetKind.SOFT, ("A1", "A2")),
             ["Accepted", "Accepted", "Rejected", "Rejected", "Rejected"],
         ),
         (

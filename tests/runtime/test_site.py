@@ -138,6 +138,14 @@ async def test_a_reset_on_idle_waits_and_an_immediate_one_ends_what_runs(bench: 
         assert await ended(bench) == [StopReason.IMMEDIATE_RESET]
 
 
+async def test_a_soft_reset_ends_what_runs_in_order(bench: Bench) -> None:
+    async with bench.run(TWO):
+        await bench.charge("A1")
+        assert (await bench.site.ask(Reset(ResetKind.SOFT, ("A1", "A2")))).result is Result.DONE
+        await bench.keep_saying(EvState.B, "Idle", "A1")
+        assert await ended(bench) == [StopReason.REBOOT]
+
+
 async def test_r3_a_reset_stops_every_session_at_once_on_a_stalled_disk(bench: Bench, disk: Disk) -> None:
     async with bench.run(TWO):
         await bench.charge("A1")

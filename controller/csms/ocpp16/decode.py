@@ -83,9 +83,10 @@ def _remote_stop(payload: Payload, _: Ids) -> Request:
     return StopByRemoteId(str(payload["transactionId"]), _started_or_stopped)
 
 
-def _reset(_: Payload, ids: Ids) -> Request:
+def _reset(payload: Payload, ids: Ids) -> Request:
     """Soft and Hard both end running transactions first; neither stops the site (R31)."""
-    return Asked(Reset(ResetKind.IMMEDIATE, ids.evses), _started_or_stopped, reboots=True)
+    kind = ResetKind.SOFT if payload["type"] == "Soft" else ResetKind.IMMEDIATE
+    return Asked(Reset(kind, ids.evses), _started_or_stopped, reboots=True)
 
 
 def _availability(payload: Payload, ids: Ids) -> Request:

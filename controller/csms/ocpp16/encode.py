@@ -25,6 +25,7 @@ UNKNOWN_TRANSACTION = -1
 _REASONS = {
     StopReason.GROUND_FAULT: "Other",
     StopReason.IMMEDIATE_RESET: "HardReset",
+    StopReason.REBOOT: "SoftReset",
 }
 
 
