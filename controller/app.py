@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
+from controller.appliance.starts import CRASHES, RETRY_S, WINDOW_S, Starts
 from controller.appliance.systemd import Notifier
 from controller.charging.commands import Command, Outcome, Reload, ResendParked, Result, SetVariable
 from controller.charging.rows import Row, RowError
@@ -84,12 +85,16 @@ async def _until_told_to_stop(path: Path, config: SiteConfig, store: Store) -> N
     clock = Clock(floor=await store.last_known_time(), syncs=await store.syncs())
     app = App(path, config, store=store, clock=clock)
     start = await app.prepare()
+    starts = Starts(config.state_dir)
+    safe_mode = starts.begin(clock.now())
     async with asyncio.TaskGroup() as tasks:
-        working = tasks.create_task(app.run(start))
+        working = tasks.create_task(app.run(start, safe_mode=safe_mode))
         stopping = tasks.create_task(stop.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
         stopping.cancel()
+    if stop.is_set():
+        starts.ended()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class App:
         self._reloading = asyncio.Lock()
         self._pages = Supervised("local page", self._serve_pages, clock)
         self._page_changed: Callable[[], None] | None = None
+        self._safe_mode: str | None = None
 
     async def prepare(self) -> Start:
         """Read whatever can keep the site from starting.
@@ -127,8 +133,10 @@ class App:
             stored_state(stored, evse.id)
         return Start(stored, await self._upstream.variables_for(self._config.csms))
 
-    async def run(self, start: Start) -> None:
+    async def run(self, start: Start, *, safe_mode: bool = False) -> None:
         """Until cancelled. The cycle comes after the devices: its first look waits for those that it knows."""
+        if safe_mode:
+            self._enter_safe_mode()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -138,6 +146,8 @@ class App:
                 tasks.create_task(self._site.run(), name="site")
                 tasks.create_task(self._keep_time(), name="clock")
                 tasks.create_task(self._pages.run(), name="page")
+                if safe_mode:
+                    tasks.create_task(self._leave_safe_mode(), name="safe mode")
                 self._notifier.send("READY=1")
                 tasks.create_task(self._notifier.feed_watchdog(self._healthy), name="watchdog")
         finally:
@@ -316,9 +326,29 @@ class App:
         return (*self._plant.supervised.values(), *self._upstream.supervised, self._pages)
 
     def _alarms(self) -> tuple[str, ...]:
-        if not self._store.failing:
-            return ()
-        return (f"the store fails: {self._store.last_error or 'the medium does not answer'}",)
+        alarms = [self._safe_mode] if self._safe_mode else []
+        if self._store.failing:
+            alarms.append(f"the store fails: {self._store.last_error or 'the medium does not answer'}")
+        return tuple(alarms)
+
+    def _enter_safe_mode(self) -> None:
+        """Control, local authorisation and the page go on; whatever a CSMS may send cannot end them (R38)."""
+        self._upstream.held = True
+        since = self._clock.now().wall
+        self._safe_mode = (
+            f"safe mode since {since:%Y-%m-%d %H:%M} UTC: the controller crashed {CRASHES} times in "
+            f"{WINDOW_S / 60:g} minutes; the CSMS link is off, records are kept for it; see the journal; "
+            "a restart of the service by hand tries again, "
+            f"and so does the controller after {RETRY_S / 60:g} minutes"
+        )
+        _log.error("%s", self._safe_mode)
+
+    async def _leave_safe_mode(self) -> None:
+        await asyncio.sleep(RETRY_S)
+        _log.warning("safe mode ends: the CSMS link is tried again")
+        self._safe_mode = None
+        self._upstream.release(self._tasks)
+        self._changed()
 
     def _healthy(self) -> bool:
         last_s = self._cycle.last_s

@@ -35,6 +35,8 @@ class Upstream:
         self._tasks: list[asyncio.Task[None]] = []
         self.variables: Variables | None = None
         self.supervised: list[Supervised] = []
+        self.held = False
+        """Stations are built but do not run (R38): rules, routes and the policy for being offline stay in force."""
 
     async def variables_for(self, csms: CsmsSlice | None) -> Variables | None:
         """What `change_to` needs before it can change everything at one stroke.
@@ -71,6 +73,17 @@ class Upstream:
             self._stations[slice_.identity] = station
             supervised = Supervised(f"CSMS link of {slice_.identity}", station.run, self._parts.clock)
             self.supervised.append(supervised)
+        if not self.held:
+            self._connect(tasks)
+
+    def release(self, tasks: asyncio.TaskGroup) -> None:
+        """Let the stations run that were held."""
+        if self.held:
+            self.held = False
+            self._connect(tasks)
+
+    def _connect(self, tasks: asyncio.TaskGroup) -> None:
+        for supervised in self.supervised:
             self._tasks.append(tasks.create_task(supervised.run(), name=supervised.name))
 
     def rules(self, evse: EvseSlice | None = None) -> Rules:

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import shutil
+import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import MethodType
 from typing import cast
@@ -37,6 +39,18 @@ max_current_a = 16
 power_up_current_a = 0
 """
 
+CSMS = """
+[csms]
+id = "operator"
+url = "ws://127.0.0.1:{port}/ocpp"
+version = "2.0.1"
+lab = true
+
+[[csms.stations]]
+identity = "CP-7"
+evses = ["A1"]
+"""
+
 
 class House:
     """The folder of a site, its store as another process would see it, and the controller that runs there."""
@@ -57,12 +71,12 @@ class House:
         self.file.write_text(text + more)
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[App]:
+    async def run(self, *, safe_mode: bool = False) -> AsyncIterator[App]:
         store = Store(self.state, {})
         await store.open()
         self.app = App(self.file, load(self.file), store=store, clock=Clock())
         try:
-            task = asyncio.create_task(self.app.run(await self.app.prepare()))
+            task = asyncio.create_task(self.app.run(await self.app.prepare(), safe_mode=safe_mode))
             try:
                 await until(lambda: task.done() or self.app._page_changed is not None)
                 if task.done():
@@ -245,3 +259,126 @@ async def test_the_page_answers_what_the_command_line_asks(house: House) -> None
         async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
             answer = await client.post(f"http://{address}/api/commands/reload", json={})
             assert json.loads(answer.text)["result"] == "done"
+
+
+class DoorBell:
+    """Where a CSMS would listen: it counts who comes, and hangs up."""
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self._rang = asyncio.Event()
+
+    async def next(self) -> None:
+        self._rang.clear()
+        async with asyncio.timeout(30):
+            await self._rang.wait()
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[int]:
+        async with await asyncio.start_server(self._ring, "127.0.0.1", 0) as server:
+            yield int(server.sockets[0].getsockname()[1])
+
+    async def _ring(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.rings += 1
+        self._rang.set()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_r38_in_safe_mode_the_csms_is_left_alone_and_the_rest_goes_on(house: House) -> None:
+    bell = DoorBell()
+    async with bell.listen() as port:
+        house.edit(more=CSMS.format(port=port))
+        async with house.run(safe_mode=True) as app:
+            await until(lambda: app._cycle.last_s is not None)
+            assert any("the CSMS link is off" in one for one in app.look().alarms)
+            assert [one.connected for one in app.look().csms] == [False]
+            assert (await app.ask(SetVariable("TxCtrlr.EVConnectionTimeOut", "77"))).result is Result.DONE
+            assert app._upstream.rules().connection_timeout_s == 77
+            asks = app._upstream.asks_for("A1")
+            assert asks is not None
+            assert not asks.online()
+            house.edit(('id = "operator"', 'id = "other"'))
+            assert (await house.reload())[0] is Result.DONE
+            await asyncio.sleep(0.3)
+        assert bell.rings == 0
+
+
+async def test_r38_safe_mode_ends_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "RETRY_S", 0.0)
+    bell = DoorBell()
+    async with bell.listen() as port:
+        house.edit(more=CSMS.format(port=port))
+        async with house.run(safe_mode=True) as app:
+            await until(lambda: bell.rings > 0)
+            assert not any("safe mode" in one for one in app.look().alarms)
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    """Nobody else is given it meanwhile; whoever sets SO_REUSEADDR may listen there."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
+
+
+class Service:
+    """The controller of a house in a process of its own."""
+
+    def __init__(self, house: House, page: int) -> None:
+        self._house = house
+        self._page = page
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "controller", "run", "-c", str(self._house.file)),
+            cwd=Path(__file__).parents[2],
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+
+    async def end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        async with asyncio.timeout(30):
+            return await self._process.wait()
+
+    async def alarms(self) -> list[str]:
+        """As the page shows them, as soon as there is a page."""
+        async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False, timeout=10) as client:
+            while True:
+                try:
+                    view = (await client.get(f"http://127.0.0.1:{self._page}/api/site")).json()
+                except httpx.TransportError:
+                    await asyncio.sleep(0.1)
+                else:
+                    return [str(alarm) for alarm in view["alarms"]]
+
+
+async def test_r38_a_controller_that_crashed_three_times_leaves_the_csms_alone_until_an_orderly_restart(
+    house: House,
+) -> None:
+    bell = DoorBell()
+    with free_port() as page:
+        async with bell.listen() as port:
+            house.edit(("127.0.0.1:0", f"127.0.0.1:{page}"), more=CSMS.format(port=port))
+            service = Service(house, page)
+            try:
+                for _ in range(3):
+                    await service.start()
+                    await bell.next()
+                    assert await service.end(signal.SIGKILL) == -signal.SIGKILL
+                rings = bell.rings
+                await service.start()
+                assert any("crashed 3 times in 5 minutes" in one for one in await service.alarms())
+                await asyncio.sleep(1)
+                assert bell.rings == rings
+                assert await service.end(signal.SIGTERM) == 0
+                await service.start()
+                await bell.next()
+                assert not any("safe mode" in one for one in await service.alarms())
+                assert await service.end(signal.SIGTERM) == 0
+            finally:
+                await service.end(signal.SIGKILL)
