@@ -31,7 +31,7 @@ from controller.runtime.cycle import Cycle
 from controller.runtime.limits import LimitBook
 from controller.runtime.owner import OwnerParts
 from controller.runtime.panorama import Nameplate, Panorama, Sights
-from controller.runtime.plant import Bus, Plant, PlantParts, RunningReader, stored_state
+from controller.runtime.plant import Bus, Plant, PlantParts, RunningReader, orphans, stored_state
 from controller.runtime.registers import BillingRegister
 from controller.runtime.site import Site, SiteEvse
 from controller.runtime.slices import BusSlice, EvseSlice, ReaderSlice
@@ -120,6 +120,7 @@ class App:
         self._pages = Supervised("local page", self._serve_pages, clock)
         self._page_changed: Callable[[], None] | None = None
         self._safe_mode: str | None = None
+        self._orphans: tuple[str, ...] = ()
 
     async def prepare(self) -> Start:
         """Read whatever can keep the site from starting.
@@ -129,6 +130,7 @@ class App:
             StoreError: the store cannot be read.
         """
         stored = await self._store.states()
+        self._orphans = orphans(stored, {evse.id for evse in self._config.plant.evses})
         for evse in self._config.plant.evses:
             stored_state(stored, evse.id)
         return Start(stored, await self._upstream.variables_for(self._config.csms))
@@ -327,6 +329,9 @@ class App:
 
     def _alarms(self) -> tuple[str, ...]:
         alarms = [self._safe_mode] if self._safe_mode else []
+        alarms += [
+            f"EVSE {name} was taken out of site.toml with a transaction open: put it back" for name in self._orphans
+        ]
         if self._store.failing:
             alarms.append(f"the store fails: {self._store.last_error or 'the medium does not answer'}")
         return tuple(alarms)

@@ -5,10 +5,12 @@ Only what a command needs is imported when it runs: `run` must be in control bef
 
 import asyncio
 import logging
+import os
+import pwd
 import sys
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +18,10 @@ from rich.table import Table
 
 from controller.config.problems import EXIT_CONFIG, ConfigError
 from controller.web.slice import WebSlice
+
+if TYPE_CHECKING:
+    from controller.config.slices import SiteConfig
+    from controller.csms.variables import Listed
 
 app = typer.Typer(
     help="Ampyard, the site controller for EV charging.",
@@ -26,8 +32,35 @@ app = typer.Typer(
 variables_app = typer.Typer(help="OCPP variables: list, get and set.", no_args_is_help=True)
 app.add_typer(variables_app, name="variables")
 
-Config = Annotated[Path, typer.Option("--config", "-c", help="The site's configuration.", show_default=True)]
-DEFAULT_CONFIG = Path("site.toml")
+CONFIG_VARIABLE = "AMPYARD_CONFIG"
+CONFIG_HERE = Path("site.toml")
+CONFIG_INSTALLED = Path("/etc/ampyard/site.toml")
+
+
+def default_config() -> Path:
+    """Where the configuration is when nobody says it."""
+    return CONFIG_HERE if CONFIG_HERE.exists() else CONFIG_INSTALLED
+
+
+CONFIG_HELP = "The site's configuration."
+CONFIG_DEFAULT = f"./{CONFIG_HERE}, or {CONFIG_INSTALLED} where that does not exist"
+Config = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        help=CONFIG_HELP,
+        envvar=CONFIG_VARIABLE,
+        default_factory=default_config,
+        show_default=CONFIG_DEFAULT,
+    ),
+]
+ConfigArgument = Annotated[
+    Path,
+    typer.Argument(
+        help=CONFIG_HELP, envvar=CONFIG_VARIABLE, default_factory=default_config, show_default=CONFIG_DEFAULT
+    ),
+]
 ANSWER_S = 20.0
 EXIT_FAILED = 1
 EXIT_UNAVAILABLE = 69
@@ -53,7 +86,7 @@ def _print_problems(error: ConfigError) -> None:
 
 @app.command()
 def run(
-    config: Config = DEFAULT_CONFIG,
+    config: Config,
     verbose: Annotated[bool, typer.Option(help="Log every step.")] = False,
 ) -> None:
     """Run the site until it is told to stop."""
@@ -81,7 +114,7 @@ def _fail(text: str, status: int) -> NoReturn:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="The site's configuration.")] = DEFAULT_CONFIG,
+    file: ConfigArgument,
     details: Annotated[bool, typer.Option(help="Show what adds up to each sum.")] = False,
 ) -> None:
     """Check a configuration and prove that no circuit ends above its rating, whatever fails."""
@@ -108,7 +141,7 @@ def check(
 
 
 @app.command()
-def reload(config: Config = DEFAULT_CONFIG) -> None:
+def reload(config: Config) -> None:
     """Let the running site take its changed configuration, while cars charge."""
     from controller.config.proof import load
 
@@ -145,49 +178,90 @@ def _local_address(web: WebSlice) -> str:
 
 @variables_app.command("list")
 def list_variables(
+    config: Config,
     pattern: Annotated[str, typer.Argument(help="Part of the name, in either spelling.")] = "",
-    config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Show the variables with their values."""
     from controller.csms.variables import listing
 
-    table = Table("Variable", "1.6 key", "Value", "Access", box=None)
-    for line in listing(_stored_values(config), pattern):
-        value = "(not shown)" if line.value is None else line.value
-        table.add_row(line.variable.name, line.variable.key or "", value, line.variable.access.value)
-    Console(soft_wrap=True).print(table)
+    lines = list(listing(_stored_values(config), pattern))
+    if not lines:
+        _fail(f"no variable has {pattern!r} in its name", EXIT_FAILED)
+    rows = [("Variable", "1.6 key", "Access", "Value")]
+    rows += [
+        (line.variable.name, line.variable.key or "", line.variable.access.value, _value(line)) for line in lines
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for *cells, value in rows:
+        typer.echo("  ".join([*map(str.ljust, cells, widths), value]).rstrip())
+
+
+def _value(line: "Listed") -> str:
+    return "(not shown)" if line.value is None else line.value
 
 
 @variables_app.command("get")
-def get_variable(name: str, config: Config = DEFAULT_CONFIG) -> None:
+def get_variable(name: str, config: Config) -> None:
     """Print one value."""
     from controller.csms.variables import find, shown
 
+    values = _stored_values(config)
     variable = find(name)
     if variable is None:
         _fail(f"there is no variable {name!r}; `ampyard variables list` shows them", EXIT_FAILED)
-    line = shown(variable, _stored_values(config))
-    Console(soft_wrap=True).print("(not shown)" if line.value is None else line.value, markup=False)
+    typer.echo(_value(shown(variable, values)))
 
 
-@variables_app.command("set")
-def set_variable(name: str, value: str, config: Config = DEFAULT_CONFIG) -> None:
+@variables_app.command("set", context_settings={"ignore_unknown_options": True})  # or -5 would be an option
+def set_variable(name: str, value: str, config: Config) -> None:
     """Write one value: through the running service, or into its store while it does not run."""
-    from controller.config.read import read
     from controller.csms.slice import CsmsError
     from controller.store.errors import Kind, StoreError
 
-    site = read(config)
-    if site.csms is None:
-        _fail("no [csms] is configured, so there are no variables", EXIT_FAILED)
+    site, csms = _connected(config)
+    _check_owner(site.state_dir)
     try:
-        asyncio.run(_put(site.state_dir, site.csms.id, (name, value)))
+        asyncio.run(_put(site.state_dir, csms, (name, value)))
     except CsmsError as error:
         _fail(str(error), EXIT_FAILED)
     except StoreError as error:
         if error.kind is not Kind.BUSY:
             _fail(str(error), EXIT_UNAVAILABLE)
         _command(site.web, "variable", {"name": name, "value": value})
+
+
+def _connected(config: Path) -> tuple["SiteConfig", str]:
+    """The site, and the id of the CSMS that its variables belong to."""
+    from controller.config.read import read
+
+    site = read(config)
+    if site.csms is None:
+        _fail("no [csms] is configured, so there are no variables", EXIT_FAILED)
+    return site, site.csms.id
+
+
+def _check_owner(state_dir: Path) -> None:
+    """What another user creates there, root too, the service could not open."""
+    try:
+        owner = state_dir.stat().st_uid
+    except FileNotFoundError:
+        _fail(
+            f"the site has not run yet, there is no {state_dir}: put first values into [csms.initial]",
+            EXIT_UNAVAILABLE,
+        )
+    except OSError as error:
+        _fail(str(error), EXIT_UNAVAILABLE)
+    if owner != os.geteuid():
+        name = _user_name(owner)
+        _fail(f"{state_dir} belongs to {name}: sudo -u {name} ampyard variables set ...", EXIT_FAILED)
+
+
+def _user_name(uid: int) -> str:
+    """Of the account; sudo takes #UID where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"'#{uid}'"
 
 
 async def _put(state_dir: Path, csms: str, assignment: tuple[str, object]) -> None:
@@ -198,22 +272,19 @@ async def _put(state_dir: Path, csms: str, assignment: tuple[str, object]) -> No
     await store.open()
     try:
         variable, text = await put(store, csms, assignment)
-        Console(soft_wrap=True).print(f"{variable.name} = {text}", markup=False)
+        typer.echo(f"{variable.name} = {text}")
     finally:
         await store.close()
 
 
 def _stored_values(config: Path) -> dict[str, str]:
     """The values that the store holds, beside a running service too."""
-    from controller.config.read import read
     from controller.store.errors import StoreError
     from controller.store.peek import stored_variables
 
-    site = read(config)
-    if site.csms is None:
-        return {}
+    site, csms = _connected(config)
     try:
-        return stored_variables(site.state_dir, site.csms.id)
+        return stored_variables(site.state_dir, csms)
     except (StoreError, TimeoutError) as error:
         _fail(str(error) or "the store does not answer", EXIT_UNAVAILABLE)
 

@@ -83,7 +83,7 @@ class EvseReading:
     """What one outlet said. None: not read yet, not offered by the model, or not believable.
 
     `t_s` is the monotonic receive time of the OLDEST value in it, so that age is never understated, but for those
-    that the device profile has read only each 10 s (energy, error; its class `slow`): theirs is `slow_t_s`.
+    that the device profile has read only each 10 s (voltage, error; its class `slow`): theirs is `slow_t_s`.
     """
 
     t_s: float
@@ -112,7 +112,7 @@ class MeterReading:
 
     `ct_ratio` and direction of the site's configuration are already applied.
     `signed` is False where a current came without the power of its phase in the same block: then currents count as
-    import. `t_s` and `slow_t_s` as for `EvseReading`: energy and voltage may be read only each 10 s.
+    import. `t_s` and `slow_t_s` as for `EvseReading`: voltage may be read only each 10 s.
     """
 
     t_s: float

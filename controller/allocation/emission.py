@@ -15,6 +15,7 @@ from controller.allocation.sharing import Share
 from controller.allocation.watch import Watched
 
 BETWEEN_RAISES_S = 5.0
+WRITTEN_WITHIN_S = 3.0
 WORTH_A_WRITE_MA = 500
 """An EEPROM is not worn for less (R12), unless it is the first current or the last up to the maximum."""
 
@@ -65,7 +66,7 @@ def _floor(evse: Watched, sharing: Sharing) -> int:
 
 def _raise(evse: Watched, from_ma: int, left: Sequence[int], sharing: Sharing) -> Emission:
     raised_s = evse.memory.raised_s
-    if raised_s is not None and sharing.now_s - raised_s < max(BETWEEN_RAISES_S, evse.point.raise_interval_s):
+    if raised_s is not None and sharing.now_s - raised_s < _between_raises_s(evse):
         return Emission(from_ma, delayed=True)
     request = sharing.requests[evse.point.id]
     wanted = sharing.shares[evse.point.id].current_ma
@@ -77,6 +78,12 @@ def _raise(evse: Watched, from_ma: int, left: Sequence[int], sharing: Sharing) -
     if possible <= from_ma or possible < request.least_ma or _not_worth_it(evse, from_ma, possible):
         return Emission(from_ma, delayed=True, behind=behind)
     return Emission(possible, raised=True, delayed=delayed, behind=behind)
+
+
+def _between_raises_s(evse: Watched) -> float:
+    """The charger counts from when its EEPROM was written, a while after the setpoint was sent."""
+    worn_s = evse.point.raise_interval_s
+    return max(BETWEEN_RAISES_S, worn_s + WRITTEN_WITHIN_S if worn_s else 0.0)
 
 
 def _not_worth_it(evse: Watched, from_ma: int, to_ma: int) -> bool:

@@ -23,6 +23,9 @@ from controller.runtime.slices import EvseSlice, PlantSlice
 from controller.web.slice import WebSlice
 from drivers.profile import DeviceProfile, ProfileError, builtin_folder, catalogue
 
+OWN_PROFILES = "profiles"
+"""Folder beside site.toml for device profiles of the site's own."""
+
 
 def read(path: Path) -> SiteConfig:
     """The configuration of one site, sound in itself. The proof of R2 is a step of its own (`proof.py`).
@@ -30,7 +33,8 @@ def read(path: Path) -> SiteConfig:
     Raises:
         ConfigError: with every problem found.
     """
-    return examine(_load(path), path.parent.resolve(), _profiles())
+    folder = path.parent.resolve()
+    return examine(_load(path), folder, _profiles(folder / OWN_PROFILES))
 
 
 def examine(data: Mapping[str, object], folder: Path, profiles: Mapping[str, DeviceProfile]) -> SiteConfig:
@@ -75,9 +79,10 @@ def _load(path: Path) -> dict[str, object]:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
 
 
-def _profiles() -> Mapping[str, DeviceProfile]:
+def _profiles(own: Path) -> Mapping[str, DeviceProfile]:
+    """The shipped device profiles, and the site's own, which replace shipped ones of the same id."""
     try:
-        return catalogue(builtin_folder())
+        return catalogue(builtin_folder(), *([own] if own.is_dir() else []))
     except ProfileError as error:
         raise ConfigError(error.problems) from error
 

@@ -95,14 +95,16 @@ async def _run(demo: Demo) -> int:
         Console(stderr=True).print(str(error), markup=False)
         return 1
     controller = Controller(demo.folder)
+    status = 1
     try:
-        return await _play(demo, simulator, controller)
-    except DemoError as error:
-        Console(stderr=True).print(str(error), markup=False)
-        return 1
+        status = await _play(demo, simulator, controller)
+    except* DemoError as errors:
+        for fault in errors.exceptions:
+            Console(stderr=True, soft_wrap=True).print(str(fault), markup=False)
     finally:
         await controller.stop()
         await simulator.stop()
+    return status
 
 
 def _fresh(folder: Path) -> None:

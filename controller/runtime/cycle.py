@@ -157,7 +157,8 @@ class Cycle:
 
     def _carry_out(self, plan: EvsePlan, now_s: float) -> None:
         evse = self.controlled.evses[plan.id]
-        evse.owner.offered_ma = min(plan.current_ma, evse.actuator.confirmed_ma or 0)
+        confirmed_ma = evse.actuator.confirmed_ma
+        evse.owner.offered_ma = None if confirmed_ma is None else min(plan.current_ma, confirmed_ma)
         power_w = self._power_w(plan) if evse.device.capabilities.power else None
         evse.actuator.command(Setpoint(plan.current_ma, plan.enabled, now_s + LEASE_S, power_w))
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from controller.charging.rows import state_from_row
-from controller.charging.session import EvseState
+from controller.charging.rows import RowError, state_from_row
+from controller.charging.session import EvseState, Running, Stopping
 from controller.clock import Clock
 from controller.runtime.actuator import Actuator
 from controller.runtime.cycle import NOTHING, Controlled, ControlledEvse
@@ -97,6 +97,19 @@ def stored_state(stored: Mapping[str, Mapping[str, object]], evse: str) -> EvseS
     """
     row = stored.get(f"evse:{evse}")
     return EvseState(evse) if row is None else state_from_row(dict(row))
+
+
+def orphans(stored: Mapping[str, Mapping[str, object]], configured: set[str]) -> tuple[str, ...]:
+    """EVSEs that nobody owns any more although a transaction is, or may be, open there: it would never end."""
+    names = [key.removeprefix("evse:") for key in stored if key.startswith("evse:")]
+    return tuple(name for name in names if name not in configured and _may_be_open(stored, name))
+
+
+def _may_be_open(stored: Mapping[str, Mapping[str, object]], evse: str) -> bool:
+    try:
+        return isinstance(stored_state(stored, evse).phase, Running | Stopping)
+    except RowError:
+        return True
 
 
 class Plant:

@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 FAILURES = 3
 WINDOW_S = 300.0
 FIRST_PAUSE_S = 1.0
+ASIDE_S = 600.0
+"""What was set aside is tried again after this long: ten years are longer than most faults."""
 
 
 class Supervised:
@@ -31,12 +33,13 @@ class Supervised:
         self._failures: deque[float] = deque(maxlen=FAILURES)
 
     async def run(self) -> None:
-        """Run it until it is set aside or this task is cancelled."""
-        while not await self._fails_for_good():
-            await asyncio.sleep(FIRST_PAUSE_S * 2 ** (len(self._failures) - 1))
+        """Run it until this task is cancelled; what was set aside is tried again, seldom."""
+        while True:
+            aside = await self._fails_often()
+            await asyncio.sleep(ASIDE_S if aside else FIRST_PAUSE_S * 2 ** (len(self._failures) - 1))
             self.alarm = None
 
-    async def _fails_for_good(self) -> bool:
+    async def _fails_often(self) -> bool:
         self.running = True
         try:
             await self._run()

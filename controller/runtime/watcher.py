@@ -95,12 +95,18 @@ class Watcher:
         if self._in_doubt:
             if self._may_judge(reading, at, plugged=plugged):
                 self._judge(reading, at, plugged=plugged)
-        elif plugged and not self._plugged:
+        elif plugged and (not self._plugged or self._another_plug_in(reading)):
             self._plugged = True
             self._owner.put(Plugged(at, str(uuid4()), reading.plug_counter))
         elif self._plugged and self._absent >= UNPLUG_READINGS:
             self._plugged = False
             self._owner.put(Unplugged(at))
+
+    def _another_plug_in(self, reading: EvseReading) -> bool:
+        """The charger counted a plug-in that fell between two readings."""
+        plug = self._owner.state.plug
+        counters = (plug.counter if plug else None, reading.plug_counter)
+        return None not in counters and counters[0] != counters[1]
 
     def _judge(self, reading: EvseReading, at: Instant, *, plugged: bool) -> None:
         self._in_doubt = False
@@ -125,11 +131,12 @@ class Watcher:
 
     def _look_at_state(self, reading: EvseReading, at: Instant) -> None:
         state: EvseState = self._owner.state
-        if self._in_doubt or not isinstance(state.phase, Running) or reading.state is None:
+        offered_ma = self._owner.offered_ma
+        if self._in_doubt or not isinstance(state.phase, Running) or reading.state is None or offered_ma is None:
             self._candidate = None
             return
         transaction = state.phase.transaction
-        seen = charging_state(reading.state, self._owner.offered_ma or 0)
+        seen = charging_state(reading.state, offered_ma)
         if self._told is not None and self._told[1] is transaction.state:
             self._told = None
         if seen in {transaction.state, ChargingState.IDLE} or self._told == (transaction.id, seen):

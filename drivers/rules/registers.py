@@ -28,8 +28,11 @@ READABLE = frozenset(
 
 METERED = (*(f"current_l{n}" for n in (1, 2, 3)), *(f"active_power_l{n}" for n in (1, 2, 3)), "active_power_total")
 """Without these there is no meter reading."""
-STEERED_BY = frozenset(METERED) | {"current_limit", "current_limit_readback", "rfid_tag", "plug_counter"}
-"""What the controller acts on at once, so that a value that is up to 10 s old is of no use."""
+STEERED_BY = frozenset(METERED) | {
+    *("current_limit", "current_limit_readback", "rfid_tag", "plug_counter"),
+    "energy_import_total",
+}
+"""What the controller acts on or bills by at once, so that a value that is up to 10 s old is of no use."""
 
 
 def problems(draft: Draft) -> Iterator[str]:

@@ -268,7 +268,7 @@ def test_r12_an_eeprom_setpoint_is_raised_rarely_and_for_no_trifle_but_cut_at_on
     cap = Limit("csms", Scope.EVSE, "A", 10_000)
     memory, plan = tick(site, Memory(), image(0.0, [plugged("A", -0.5)], [cap]))
     given = []
-    caps_a = {1: 12.0, 10: 12.0, 14: 12.0, 16: 12.0, 17: 9.0, 40: 9.4, 41: 9.6, 60: 32.0}
+    caps_a = {1: 12.0, 10: 12.0, 17: 12.0, 18: 12.0, 19: 9.0, 40: 9.4, 41: 9.6, 60: 32.0}
     for second, cap_a in caps_a.items():
         car = obeyed(charging("A", 0.0, 10), plan, second - 0.5)
         limit = replace(cap, value_ma=round(cap_a * 1000))

@@ -8,6 +8,7 @@ from controller.charging.tokens import BilledBy, SiteAccount
 from controller.config.problems import ConfigError
 from controller.config.read import read
 from drivers.api import Endpoint, Line, Phases
+from drivers.profile import builtin_folder
 from tests.config.conftest import Desk, Edit
 
 
@@ -481,3 +482,17 @@ def test_a_file_that_is_not_there_or_not_toml_is_one_problem(desk: Desk) -> None
     desk.file.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="cannot be read"):
         read(desk.file)
+
+
+def test_a_site_keeps_device_profiles_of_its_own_beside_its_configuration(desk: Desk) -> None:
+    path = desk.write()
+    shipped = builtin_folder() / "chargers" / "keba-p30.toml"
+    own = path.parent / "profiles"
+    own.mkdir()
+    text = shipped.read_text(encoding="utf-8").replace("KeContact P20/P30", "Of our own: P30")
+    (own / "keba-p30.toml").write_text(text, encoding="utf-8")
+    models = {evse.profile.identity.model for evse in read(path).plant.evses}
+    assert any(model.startswith("Of our own") for model in models)
+    (own / "broken.toml").write_text("schema = 2", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"broken\.toml"):
+        read(path)

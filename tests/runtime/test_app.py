@@ -194,6 +194,12 @@ async def test_a_new_evse_with_a_damaged_state_is_refused(house: House) -> None:
         assert house.evses() == ["A1"]
 
 
+async def test_a_transaction_of_an_evse_that_was_taken_out_is_an_alarm(house: House) -> None:
+    await commit(house.state, {"evse:B9": {"version": 99}})
+    async with house.run() as app:
+        assert any("EVSE B9 was taken out" in alarm for alarm in app.look().alarms)
+
+
 async def test_a_damaged_state_keeps_the_site_from_starting_with_its_own_error(house: House) -> None:
     await commit(house.state, {"evse:A1": {"version": 99}})
     with pytest.raises(RowError, match="version 99"):

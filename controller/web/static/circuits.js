@@ -73,8 +73,9 @@ function node({circuit}) {
     update({circuit: now, depth}) {
       setAttribute(root, "data-depth", String(Math.min(depth, 4)));
       setText(kind, [now.parent ? `fed by ${now.parent}` : "grid connection", now.measured ? "measured" : "not measured: highest possible load"].join(" · "));
-      setText(note, now.limited_by ? `Limits charging: ${now.limited_by}` : "");
-      show(note, Boolean(now.limited_by));
+      const limited = now.limited_by !== "" && now.limited_by !== "rating";
+      setText(note, limited ? `Limited from outside: ${now.limited_by}` : "");
+      show(note, limited);
       rows.forEach((row, at) => row.update(now.load_ma[at], now.base_ma[at], now.limit_ma[at], now.rating_ma[at]));
     },
   };
