@@ -38,8 +38,8 @@ CONFIG_INSTALLED = Path("/etc/ampyard/site.toml")
 
 
 def default_config() -> Path:
-    """Where the configuration is when nobody says it."""
-    return CONFIG_HERE if CONFIG_HERE.exists() else CONFIG_INSTALLED
+    """Where the configuration is when nobody says it; also from a folder that this user may not look into."""
+    return CONFIG_HERE if os.access(CONFIG_HERE, os.F_OK) else CONFIG_INSTALLED
 
 
 CONFIG_HELP = "The site's configuration."

@@ -101,6 +101,19 @@ install_units() {
     run_live systemctl daemon-reload
 }
 
+# So that `ampyard` is found as a command; what somebody else put there stays.
+link_command() {
+    if [ -e "$command" ] || [ -L "$command" ]; then
+        is_our_command || { echo "kept: /usr/local/bin/ampyard, which is not of this installation"; return; }
+    fi
+    run mkdir -p "$root/usr/local/bin"
+    run ln -sfn "$program" "$command"
+}
+
+is_our_command() {
+    [ "$(readlink "$command")" = "$program" ]
+}
+
 install_configuration() {
     if [ -e "$root/etc/ampyard/site.toml" ]; then
         echo "kept: /etc/ampyard/site.toml"
@@ -115,7 +128,7 @@ say_next() {
 
 Next:
   1. Describe the site:   editor /etc/ampyard/site.toml
-  2. Have it checked:     sudo -u ampyard /opt/ampyard/venv/bin/ampyard check /etc/ampyard/site.toml
+  2. Have it checked:     sudo -u ampyard ampyard check /etc/ampyard/site.toml
   3. Start the service:   systemctl enable --now ampyard
   4. See it:              http://127.0.0.1:8080/   (from elsewhere: ssh -L 8080:127.0.0.1:8080 THIS-MACHINE)
                           journalctl -u ampyard
@@ -126,6 +139,7 @@ install_all() {
     check_python
     check_source
     install_program "$@"
+    link_command
     install_units
     install_configuration
     run_live systemctl try-restart ampyard.service
@@ -138,6 +152,9 @@ uninstall() {
     fi
     run rm -f "$root/etc/systemd/system/ampyard.service" "$root/usr/lib/sysusers.d/ampyard.conf" \
         "$root/usr/lib/tmpfiles.d/ampyard.conf" "$root/etc/udev/rules.d/60-ampyard.rules"
+    if is_our_command; then
+        run rm -f "$command"
+    fi
     run rm -rf "$root/opt/ampyard"
     run_live systemctl daemon-reload
     run_live udevadm control --reload
@@ -146,6 +163,8 @@ uninstall() {
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=${DESTDIR:-}
+program=/opt/ampyard/venv/bin/ampyard
+command=$root/usr/local/bin/ampyard
 python=${PYTHON:-python3}
 dry_run=no
 action=install

@@ -1,6 +1,7 @@
 """The commands as somebody types them: what they print, and their exit status."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -11,8 +12,16 @@ from pathlib import Path
 import pytest
 
 from controller.__main__ import main
-from controller.cli import EXIT_FAILED, EXIT_UNAVAILABLE
+from controller.cli import (
+    CONFIG_HERE,
+    CONFIG_INSTALLED,
+    CONFIG_VARIABLE,
+    EXIT_FAILED,
+    EXIT_UNAVAILABLE,
+    default_config,
+)
 from controller.config.problems import EXIT_CONFIG
+from controller.csms.table import TABLE
 
 SMALL = Path(__file__).parent / "runtime" / "small_site.toml"
 CSMS = """
@@ -121,12 +130,75 @@ def test_a_variable_is_set_in_the_store_while_nothing_runs(
     assert ampyard(monkeypatch, *bad) == EXIT_FAILED
 
 
-def test_a_variable_without_csms_is_refused(
+@pytest.mark.parametrize("command", [["list"], ["get", "HeartbeatInterval"], ["set", "HeartbeatInterval", "77"]])
+def test_without_csms_there_are_no_variables(
+    command: list[str], site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampyard(monkeypatch, "variables", *command, "-c", site) == EXIT_FAILED
+    printed = capsys.readouterr()
+    assert "no [csms]" in printed.err
+    assert printed.out == ""
+
+
+def test_variables_are_listed_whole_and_aligned(
+    connected_site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert ampyard(monkeypatch, "variables", "list", "-c", connected_site) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [variable.name for variable in TABLE]
+    accesses = {line[head.index("Access") :].split()[0] for line in lines}
+    assert accesses == {variable.access.value for variable in TABLE}
+    assert ampyard(monkeypatch, "variables", "list", "zebra", "-c", connected_site) == EXIT_FAILED
+    assert "no variable has 'zebra'" in capsys.readouterr().err
+
+
+def test_a_negative_value_is_a_value(
+    connected_site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (connected_site.parent / "state").mkdir()
+    put = ("variables", "set", "HeartbeatInterval", "-5", "-c", connected_site)
+    assert ampyard(monkeypatch, *put) == EXIT_FAILED
+    assert "must be from" in capsys.readouterr().err
+
+
+def test_a_variable_is_not_set_before_the_site_has_run(
+    connected_site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put = ("variables", "set", "HeartbeatInterval", "77", "-c", connected_site)
+    assert ampyard(monkeypatch, *put) == EXIT_UNAVAILABLE
+    said = capsys.readouterr().err
+    assert "has not run yet" in said
+    assert "[csms.initial]" in said
+
+
+def test_only_the_owner_of_the_state_folder_writes_there(
+    connected_site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = connected_site.parent / "state"
+    state.mkdir()
+    owner = pwd.getpwuid(state.stat().st_uid).pw_name
+    monkeypatch.setattr(os, "geteuid", lambda: state.stat().st_uid + 1)
+    put = ("variables", "set", "HeartbeatInterval", "77", "-c", connected_site)
+    assert ampyard(monkeypatch, *put) == EXIT_FAILED
+    assert f"sudo -u {owner} ampyard variables set" in capsys.readouterr().err
+    assert list(state.iterdir()) == []
+
+
+def test_the_configuration_is_found_here_then_where_it_is_installed_unless_the_environment_names_it(
     site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    put = ("variables", "set", "HeartbeatInterval", "77", "-c", site)
-    assert ampyard(monkeypatch, *put) == EXIT_FAILED
-    assert "no [csms]" in capsys.readouterr().err
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    monkeypatch.chdir(site.parent)
+    assert default_config() == CONFIG_HERE
+    moved = site.rename(site.with_name("mine.toml"))
+    assert default_config() == CONFIG_INSTALLED
+    monkeypatch.setenv(CONFIG_VARIABLE, str(moved))
+    assert ampyard(monkeypatch, "check") == 0
+    assert f"{moved}: 1 EVSEs" in capsys.readouterr().out
+    assert ampyard(monkeypatch, "variables", "list") == EXIT_FAILED
+    assert ampyard(monkeypatch, "reload") == EXIT_UNAVAILABLE
+    assert ampyard(monkeypatch, "check", "other.toml") == EXIT_CONFIG
 
 
 def test_run_ends_with_sigterm_and_cleanly(site: Path) -> None:

@@ -4,11 +4,17 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from controller.config.document import Document, Table
+from controller.config.proof import load
+
 ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "systemd" / "site.example.toml"
 INSTALL = ROOT / "systemd" / "install.sh"
 PROGRAM = """import sys
 def main():
@@ -67,7 +73,7 @@ def test_the_script_is_plain_posix_shell() -> None:
     assert told.returncode == 0, told.stderr
     text = INSTALL.read_text()
     assert text.startswith("#!/bin/sh\n")
-    assert not re.search(r"\[\[|\blocal\b|\bfunction\b|\$'|<<<", text)
+    assert not re.search(r"\[\[|\blocal +\w|\bfunction\b|\$'|<<<", text)
     assert os.access(INSTALL, os.X_OK)
 
 
@@ -75,7 +81,16 @@ def test_a_dry_run_says_everything_and_does_nothing(tmp_path: Path) -> None:
     destination = tmp_path / "root"
     told = install("--dry-run", ROOT, destination=destination)
     assert told.returncode == 0, told.stderr
-    for part in ("-m venv", "pip install", "ampyard.service", "sysusers.d", "tmpfiles.d", "rules.d", "site.toml"):
+    for part in (
+        "-m venv",
+        "pip install",
+        "ampyard.service",
+        "sysusers.d",
+        "tmpfiles.d",
+        "rules.d",
+        "site.toml",
+        "usr/local/bin/ampyard",
+    ):
         assert part in told.stdout, part
     assert not destination.exists()
 
@@ -133,6 +148,8 @@ def test_it_installs_updates_and_uninstalls(tmp_path: Path) -> None:
     } <= files(destination)
     assert "systemctl enable --now ampyard" in told.stdout
     assert says(destination) == "ampyard 1.0 ['run']"
+    command = destination / "usr" / "local" / "bin" / "ampyard"
+    assert command.readlink() == Path("/opt/ampyard/venv/bin/ampyard")
 
     configuration = destination / "etc" / "ampyard" / "site.toml"
     assert configuration.stat().st_mode & 0o777 == 0o640
@@ -157,6 +174,18 @@ def test_it_installs_updates_and_uninstalls(tmp_path: Path) -> None:
         told = install("--uninstall", destination=destination)
         assert told.returncode == 0, told.stderr
     assert files(destination) == {"etc/ampyard/site.toml", "var/lib/ampyard/ampyard.db"}
+    assert not command.is_symlink()
+
+
+def test_a_command_of_somebody_else_stays(tmp_path: Path) -> None:
+    command = tmp_path / "root" / "usr" / "local" / "bin" / "ampyard"
+    command.parent.mkdir(parents=True)
+    command.write_text("theirs")
+    told = install(wheel(tmp_path, "1.0"), "--", "--no-index", destination=tmp_path / "root")
+    assert told.returncode == 0, told.stderr
+    assert "kept: /usr/local/bin/ampyard" in told.stdout
+    assert install("--uninstall", destination=tmp_path / "root").returncode == 0
+    assert command.read_text() == "theirs"
 
 
 @pytest.mark.parametrize(
@@ -183,8 +212,63 @@ def test_a_python_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_example_configuration_is_a_sound_start() -> None:
-    site = tomllib.loads((ROOT / "systemd" / "site.example.toml").read_text())
+    site = tomllib.loads(EXAMPLE.read_text())
     assert site["site"]["state_dir"] == "/var/lib/ampyard"
     assert site["web"]["listen"] == "127.0.0.1:8080"
     assert [circuit["id"] for circuit in site["circuits"]] == ["main"]
     assert "csms" not in site
+    assert load(EXAMPLE).plant.evses == ()
+
+
+def whole_example() -> str:
+    """As the example is when everything in it is switched on."""
+    return re.sub(r"(?m)^#(?! )", "", EXAMPLE.read_text())
+
+
+def test_the_whole_example_is_sound_and_proven(tmp_path: Path) -> None:
+    for name in ("csms.password", "csms-ca.pem"):
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text("correct-horse-battery")
+    (tmp_path / "site.toml").write_text(whole_example())
+    site = load(tmp_path / "site.toml")
+    assert [evse.id for evse in site.plant.evses] == ["A1", "A2", "A3", "B1"]
+    assert site.csms is not None
+
+
+def tables_of(annotation: object) -> Iterator[type[Table]]:
+    """The tables that a key may hold: itself, in a list, or one of several."""
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        yield annotation
+    for part in get_args(annotation):
+        yield from tables_of(part)
+
+
+def keys_of(table: type[Table], path: str = "") -> set[str]:
+    found = set()
+    for name, field in table.model_fields.items():
+        inner = list(tables_of(field.annotation))
+        found.add(f"{path}{name}")
+        for one in inner:
+            found |= keys_of(one, f"{path}{name}.")
+    return found
+
+
+def explained_keys() -> set[str]:
+    found, section = set(), ""
+    for line in whole_example().splitlines():
+        if header := re.match(r"\[+([a-z.]+)\]+", line):
+            section = header[1]
+            found |= {section.rpartition(".")[0], section} - {""}
+        elif key := re.match(r"([a-z_]+) = .*\S +# \S", line):
+            found.add(f"{section}.{key[1]}")
+    return found
+
+
+def test_the_example_explains_every_key_and_no_other() -> None:
+    ids = {f"{name}.id" for name in ("buses", "circuits", "evses", "meters", "readers")}
+    named = {"csms.id", "site.id"}
+    wanted = keys_of(Document)
+    assert ids | named <= wanted
+    assert explained_keys() | ids == wanted
+    text = whole_example()
+    assert all(f"[[{one.partition('.')[0]}]]\nid = " in text for one in ids)

@@ -48,6 +48,7 @@ def test_systemd_understands_every_line_of_the_service(needs_tool: NeedsTool, tm
         ("Type", "notify"),
         ("NotifyAccess", "main"),
         ("WatchdogSec", "20"),
+        ("TimeoutStartSec", "10min"),
         ("Restart", "always"),
         ("RestartSec", "2"),
         ("StartLimitIntervalSec", "0"),
