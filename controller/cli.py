@@ -148,6 +148,14 @@ def reload(config: Config) -> None:
     _command(load(config).web, "reload", {})
 
 
+@app.command()
+def resend(config: Config) -> None:
+    """Send again the records that the CSMS had refused and that were set aside."""
+    from controller.config.read import read
+
+    _command(read(config).web, "resend", {})
+
+
 def _command(web: WebSlice, name: str, body: dict[str, str]) -> None:
     """Send a command to the running service and print its answer."""
     import httpx

@@ -97,10 +97,11 @@ def test_a_missing_file_is_a_problem_of_the_configuration(
     assert "Traceback" not in said
 
 
-def test_reload_without_a_service_says_what_to_look_at(
-    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["reload", "resend"])
+def test_a_command_without_a_service_says_what_to_look_at(
+    command: str, site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ampyard(monkeypatch, "reload", "-c", site) == EXIT_UNAVAILABLE
+    assert ampyard(monkeypatch, command, "-c", site) == EXIT_UNAVAILABLE
     said = capsys.readouterr().err
     assert "the service does not answer at 127.0.0.1:0" in said
     assert "is it running?" in said

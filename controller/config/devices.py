@@ -40,6 +40,12 @@ class Catalogue:
     def bus(self, name: str) -> BusTable | None:
         return next((bus for bus in self.document.buses if bus.id == name), None)
 
+    def check_bus(self, where: str, name: str) -> BusTable | None:
+        bus = self.bus(name)
+        if bus is None:
+            self.complain(f"{where}.bus", f"there is no bus {name!r}")
+        return bus
+
     def complain(self, where: str, what: str) -> None:
         self.problems.append(f"{where}: {what}")
 
@@ -54,9 +60,8 @@ class Catalogue:
 
     def unit(self, where: str, table: EvseTable | MeterTable, profile: DeviceProfile) -> int:
         """The unit id: as configured, else the profile's for this kind of wire."""
-        bus = self.bus(table.bus)
+        bus = self.check_bus(where, table.bus)
         if bus is None:
-            self.complain(f"{where}.bus", f"there is no bus {table.bus!r}")
             return table.unit or 1
         defaults = profile.rtu if isinstance(bus, RtuTable) else profile.tcp
         if defaults is None:
@@ -84,6 +89,7 @@ def _evse(table: EvseTable, catalogue: Catalogue) -> EvseSlice | None:
         catalogue.complain(f"{where}.circuit", f"there is no circuit {table.circuit!r}")
     rotation = _rotation(table, catalogue)
     if profile is None:
+        catalogue.check_bus(where, table.bus)
         return None
     if profile.setpoint is None:
         catalogue.complain(f"{where}.profile", f"{table.profile!r} takes no setpoint and cannot be controlled")

@@ -496,3 +496,9 @@ def test_a_site_keeps_device_profiles_of_its_own_beside_its_configuration(desk: 
     (own / "broken.toml").write_text("schema = 2", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"broken\.toml"):
         read(path)
+
+
+def test_an_unknown_profile_does_not_hide_an_unknown_bus(desk: Desk) -> None:
+    problems = desk.problems((A3, A3.replace("keba-p30", "kebab-p30").replace("keba-1", "keba-9")))
+    assert [problem for problem in problems if "evses[A3].profile" in problem]
+    assert [problem for problem in problems if "evses[A3].bus: there is no bus 'keba-9'" in problem]

@@ -187,6 +187,11 @@ FAULTS = [
     ("address = 17,", "address = 5,", "overlaps"),
     ("address = 6,", "address = 65536,", "registers.current_l1.address: "),
     ('type = "u32", unit = "Wh"', 'type = "u32"', "registers.energy_import_total.unit: missing"),
+    (
+        '"Wh", access = "r", class = "fast"',
+        '"Wh", access = "r", class = "slow"',
+        "energy_import_total.class: must be fast",
+    ),
     ('unit = "A", scale = 0.1', 'unit = "V", scale = 0.1', "registers.current_l1.unit: must be A, not V"),
     ("scale = 0.1", "scale = 0", "registers.current_l1.scale: "),
     ("scale = 0.1", "scale = -0.1", "registers.current_l1.scale: "),

@@ -440,7 +440,7 @@ type = "float32"
 unit = "Wh"
 scale = 1e3
 access = "r"
-class = "slow"
+class = "fast"
 [registers.energy_export_total]
 address = 22
 table = "input"
