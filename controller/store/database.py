@@ -8,7 +8,7 @@ from typing import Any
 
 import peewee
 
-from controller.store.errors import Kind, StoreError, diagnose_os
+from controller.store.errors import STORAGE_ERRORS, Kind, StoreError, diagnose_os
 
 FILE = "ampyard.db"
 LOCK = "ampyard.lock"
@@ -103,7 +103,7 @@ def _connected(database: peewee.SqliteDatabase, settings: Mapping[str, str | int
     try:
         for name, value in settings.items():
             database.pragma(name, value)
-    except BaseException:
+    except STORAGE_ERRORS:
         database.close()
         raise
     return database
