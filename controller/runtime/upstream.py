@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from controller.charging.commands import Ask, Command, Outcome, Result, StartRemotely
 from controller.charging.rules import Rules
-from controller.charging.tokens import Token, TokenInfo
 from controller.charging.view import CsmsView, Look
 from controller.clock import Clock
 from controller.csms.slice import CsmsError, CsmsSlice, StationSlice
@@ -100,7 +99,7 @@ class Upstream:
             return None
         for slice_ in self._slice.stations:
             if evse in slice_.evses:
-                return _asks(self._slice.id, self._stations.get(slice_.identity))
+                return _asks(self._slice.id, self._stations[slice_.identity])
         return None
 
     async def set_variable(self, name: str, value: str) -> Outcome:
@@ -139,13 +138,5 @@ def _on_behalf_of(station: StationSlice, ask: Ask) -> Ask:
     return asked
 
 
-def _asks(csms: str, station: Station | None) -> AskCsms:
-    """Until the station is built, for a moment at the start, its CSMS cannot be asked."""
-    if station is None:
-        return AskCsms(csms, lambda: False, _nobody)
+def _asks(csms: str, station: Station) -> AskCsms:
     return AskCsms(csms, lambda: station.view().connected, station.authorise)
-
-
-async def _nobody(token: Token) -> TokenInfo | None:
-    del token
-    return None
