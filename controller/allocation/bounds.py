@@ -16,9 +16,6 @@ from dataclasses import dataclass
 
 from drivers.api import FallBack
 
-EV_REACTION_S = 5.0
-"""An EV follows a lower offer within this time (IEC 61851-1)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Holding:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from drivers.api import Phases
 
 PHASE_NAMES = ("L1", "L2", "L3")
+EV_REACTION_S = 5.0
+"""An EV follows a lower offer within this time (IEC 61851-1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class Circuit:
 
     `usable_permille` of the rating may be planned with (R7); `max_other_ma` is the largest load of the building
     on this circuit itself (not of its children's), used by the proof of R2 and where no meter tells better.
+    `max_w` caps all phases together (a contract, a transformer). `unbalance_ma` is the largest difference between
+    two phases that EVSEs on fewer than three phases may make (VDE-AR-N 4100: 4.6 kVA, 20 A).
     """
 
     id: str
@@ -27,6 +31,8 @@ class Circuit:
     usable_permille: int
     max_other_ma: Phases
     meter: str | None = None
+    max_w: int | None = None
+    unbalance_ma: int | None = None
 
 
 class Rotation(enum.Enum):
@@ -52,7 +58,9 @@ class SupplyPoint:
     """An EVSE as the allocator knows it.
 
     `phases` are wired ones, the first of its rotation. Bounds are per phase; `max_ma` >= `min_ma` > 0.
-    `raise_interval_s` above 0: its setpoint is kept in EEPROM, so raises are rare (R12).
+    `raise_interval_s` above 0: its setpoint is kept in EEPROM, so raises are rare (R12). `most_raise_ma` above 0:
+    one raise adds no more (a ramp). `dc_permille` is the efficiency of a DC outlet, which takes watts: its current
+    here is that of its AC input (R9).
     """
 
     id: str
@@ -64,6 +72,13 @@ class SupplyPoint:
     step_ma: int
     latency_s: float
     raise_interval_s: float = 0.0
+    most_raise_ma: int = 0
+    dc_permille: int | None = None
+
+    @property
+    def settle_s(self) -> float:
+        """From a confirmed cut until the EV follows it."""
+        return self.latency_s + EV_REACTION_S
 
     def on_grid(self, current_ma: int) -> int:
         """The highest setpoint that is not above it."""

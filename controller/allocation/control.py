@@ -1,7 +1,9 @@
 """The tick: what each EVSE shall be set to now, from what is known now and a little memory. Pure.
 
-    watch      what each EVSE may be drawing: bounds of R1, cuts that have not taken effect, phases in use, overdraw
+    watch      what each EVSE may be drawing: bounds of R1, cuts that have not taken effect, phases in use,
+               overdraw, what the EV takes at most
     estimate   the load of the building at each circuit, from meters that are a second old
+    thermal    what a breaker still bears, and who is locked before it trips
     situation  room per link = limit - building - what cannot be controlled; requests of those who may charge
     sharing    admission by minimums, exact max-min filling, rounding to the chargers' grids
     emission   cuts at once; raises only into room that others have left for certain
@@ -16,70 +18,80 @@ its bound is reserved meanwhile. One whose watchdog should protect the site but 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from controller.allocation.circuits import Tree
-from controller.allocation.emission import Emission, Sharing, emit
-from controller.allocation.estimate import estimate
+from controller.allocation.emission import Emission, emit
+from controller.allocation.estimate import Estimate, estimate
 from controller.allocation.guard import violations
-from controller.allocation.image import (
-    EvseMemory,
-    EvsePlan,
-    Layout,
-    Memory,
-    Plan,
-    ProcessImage,
-    Reason,
-    ReasonKind,
-)
+from controller.allocation.image import EvsePlan, Layout, Limit, Plan, ProcessImage, Reason, ReasonKind
 from controller.allocation.limits import in_force
+from controller.allocation.memory import EvseMemory, Memory, Turn
 from controller.allocation.overdraw import DISABLED
 from controller.allocation.reasons import Explainer
 from controller.allocation.report import alarms, ceilings, circuit_plans, claims
-from controller.allocation.sharing import Share, share_out
+from controller.allocation.request import Standing
+from controller.allocation.sharing import Shares, share_out
 from controller.allocation.situation import Question, Situation, may_charge, pose
+from controller.allocation.surplus import room_ma, track
+from controller.allocation.thermal import LOCKED_FOR_S, to_shed, wear
 from controller.allocation.watch import Watched, watch
+from controller.allocation.wiring import Wiring
 from drivers.api import Health
 
 
 def tick(layout: Layout, memory: Memory, image: ProcessImage) -> tuple[Memory, Plan]:
     """One step of control. The memory goes back in next time; an empty one is right after a start."""
-    tree = Tree.of(layout.circuits)
+    wiring = Wiring.of(layout, memory.wiring)
     images = {one.id: one for one in image.evses}
     evses = [watch(point, images.get(point.id), memory.evses.get(point.id), image.now_s) for point in layout.evses]
-    found = estimate(layout, tree, image, memory, evses)
-    situation = Situation(tree, evses, found.base_ma, image.now_s)
-    question = pose(situation, in_force(image.limits, image.now_s))
-    decision = _decide(layout, situation, question)
-    explainer = Explainer(situation, in_force(image.limits, image.now_s), question, decision.shares)
-    plans = tuple(_plan(one, decision, explainer) for one in evses)
-    after = {one.point.id: _remember(one, decision, image.now_s) for one in evses}
-    circuits = circuit_plans(situation, question, found, decision.current_ma)
-    said = alarms(layout, image, found, situation)
-    return replace(found.memory, evses=after), Plan(plans, circuits, (*decision.wrong, *said))
+    found = estimate(wiring, image, memory, {one.point.id: one for one in evses})
+    elapsed_s = 0.0 if memory.base_s is None else image.now_s - memory.base_s
+    worn = wear(memory.worn, layout, found.measured_ma, elapsed_s)
+    shed = to_shed(wiring, evses, found.measured_ma, worn, image.now_s)
+    evses = [_locked(one, image.now_s) if one.point.id in shed else one for one in evses]
+    surplus = track(memory.surplus, wiring, image, evses)
+    situation = Situation(wiring, evses, found.base_ma, image.now_s, room_ma(surplus, evses, image.now_s))
+    decision = _decide(situation, in_force(image.limits, image.now_s))
+    after = Memory(
+        wiring=wiring,
+        evses={one.point.id: _remember(one, decision) for one in evses},
+        base_ma=found.remembered_ma,
+        base_s=image.now_s,
+        metered=found.metered,
+        surplus=surplus,
+        worn=worn,
+    )
+    return after, _plan(decision, image, found)
+
+
+def _locked(evse: Watched, now_s: float) -> Watched:
+    return replace(evse, memory=replace(evse.memory, shed_until_s=now_s + LOCKED_FOR_S))
 
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
     """What to send. `wrong`: what the guard found; then everything is at its fail-safe current."""
 
-    tree: Tree
-    shares: Mapping[str, Share]
+    situation: Situation
+    limits: tuple[Limit, ...]
+    question: Question
+    shares: Shares
     emissions: Mapping[str, Emission]
     current_ma: Mapping[str, int]
     wrong: tuple[str, ...]
 
 
-def _decide(layout: Layout, situation: Situation, question: Question) -> _Decision:
-    shares = share_out(question.requests.values(), question.room.left_ma)
-    sharing = Sharing(question.requests, shares, question.room.left_ma, situation.now_s)
-    emissions = emit(situation.tree, situation.evses, sharing)
+def _decide(situation: Situation, limits: tuple[Limit, ...]) -> _Decision:
+    question = pose(situation, limits)
+    shares = share_out(question.requests.values(), question.room_ma, question.balances)
+    emissions = emit(situation.evses, question, shares, situation.now_s)
     current = {
         one.point.id: emissions[one.point.id].current_ma if one.reachable else _unreachable_ma(one)
         for one in situation.evses
     }
-    wrong = violations(layout, claims(situation, current), ceilings(situation, question))
+    wrong = violations(situation.wiring.layout, claims(situation, current), ceilings(situation, question))
     if wrong:
-        current = {one.point.id: _failsafe_ma(one) for one in situation.evses}
-    return _Decision(situation.tree, shares, emissions, current, tuple(f"guard: {text}" for text in wrong))
+        current = {one.point.id: _failsafe_ma(one, situation.now_s) for one in situation.evses}
+    said = tuple(f"guard: {text}" for text in wrong)
+    return _Decision(situation, limits, question, shares, emissions, current, said)
 
 
 def _unreachable_ma(evse: Watched) -> int:
@@ -90,21 +102,32 @@ def _unreachable_ma(evse: Watched) -> int:
     return current_ma if current_ma >= evse.point.least_ma() else 0
 
 
-def _failsafe_ma(evse: Watched) -> int:
+def _failsafe_ma(evse: Watched, now_s: float) -> int:
     if not evse.reachable:
         return _unreachable_ma(evse)
     failsafe_ma = evse.point.on_grid(min(evse.image.fall_back.failsafe_ma, evse.point.max_ma))
-    return failsafe_ma if may_charge(evse) and failsafe_ma >= evse.point.least_ma() else 0
+    return failsafe_ma if may_charge(evse, now_s) and failsafe_ma >= evse.point.least_ma() else 0
 
 
-def _plan(evse: Watched, decision: _Decision, explainer: Explainer) -> EvsePlan:
-    return EvsePlan(
-        id=evse.point.id,
-        current_ma=decision.current_ma[evse.point.id],
-        enabled=evse.wants and evse.memory.overdraw_stage < DISABLED,
-        reason=_reason(evse, decision, explainer),
-        bound_ma=evse.bound_ma,
+def _plan(decision: _Decision, image: ProcessImage, found: Estimate) -> Plan:
+    situation = decision.situation
+    explainer = Explainer(situation, decision.limits, decision.question, decision.shares)
+    evses = tuple(
+        EvsePlan(
+            id=one.point.id,
+            current_ma=decision.current_ma[one.point.id],
+            enabled=one.wants and one.memory.overdrawing.stage < DISABLED and not _is_shed(one, image.now_s),
+            reason=_reason(one, decision, explainer),
+            bound_ma=one.bound_ma,
+        )
+        for one in situation.evses
     )
+    circuits = circuit_plans(situation, decision.question, found, decision.current_ma)
+    return Plan(evses, circuits, (*decision.wrong, *alarms(image, found, situation)))
+
+
+def _is_shed(evse: Watched, now_s: float) -> bool:
+    return evse.memory.shed_until_s is not None and now_s < evse.memory.shed_until_s
 
 
 def _reason(evse: Watched, decision: _Decision, explainer: Explainer) -> Reason:
@@ -113,33 +136,53 @@ def _reason(evse: Watched, decision: _Decision, explainer: Explainer) -> Reason:
         return Reason(
             ReasonKind.UNREACHABLE, "" if evse.image.health is not Health.OK else "keeps another setpoint"
         )
-    if evse.image.demand is None:
-        return Reason(ReasonKind.NO_SESSION)
-    if not evse.image.permit:
-        return Reason(ReasonKind.NOT_PERMITTED)
-    if not evse.wants:
-        return Reason(ReasonKind.UNVERIFIED)
-    if evse.memory.overdraw_stage:
-        return Reason(ReasonKind.OVERDRAW)
+    kind = _not_asking(evse, decision.situation.now_s)
+    if kind is not None:
+        return Reason(kind)
     if decision.wrong:
         return Reason(ReasonKind.GUARD, decision.wrong[0])
     emission = decision.emissions[name]
     if emission.delayed:
-        return Reason(ReasonKind.RAISE_DELAY, decision.tree.names(emission.behind))
+        wiring = decision.situation.wiring
+        behind = "; ".join(dict.fromkeys(decision.question.name(wiring, link) for link in emission.behind))
+        return Reason(ReasonKind.RAISE_DELAY, behind)
     return explainer.reason(name)
 
 
-def _remember(evse: Watched, decision: _Decision, now_s: float) -> EvseMemory:
-    name = evse.point.id
-    memory = replace(evse.memory, set_ma=decision.current_ma[name])
-    if decision.current_ma[name] > evse.memory.set_ma:
-        memory = replace(memory, raised_s=now_s)
-    if not evse.reachable:
-        return memory
-    share = decision.shares.get(name)
+def _not_asking(evse: Watched, now_s: float) -> ReasonKind | None:
+    """Why it takes no part in the sharing, or not a full one."""
+    if evse.image.demand is None:
+        return ReasonKind.NO_SESSION
+    if not evse.image.permit:
+        return ReasonKind.NOT_PERMITTED
+    if not evse.wants:
+        return ReasonKind.UNVERIFIED
+    if _is_shed(evse, now_s):
+        return ReasonKind.THERMAL
+    return ReasonKind.OVERDRAW if evse.memory.overdrawing.stage else None
+
+
+def _remember(evse: Watched, decision: _Decision) -> EvseMemory:
+    now_s = decision.situation.now_s
+    current_ma = decision.current_ma[evse.point.id]
+    memory = evse.memory
+    return replace(
+        memory,
+        set_ma=current_ma,
+        raised_s=now_s if current_ma > memory.set_ma else memory.raised_s,
+        turn=_turn(evse, decision, now_s) if evse.reachable else memory.turn,
+        shed_until_s=memory.shed_until_s if _is_shed(evse, now_s) else None,
+    )
+
+
+def _turn(evse: Watched, decision: _Decision, now_s: float) -> Turn:
+    turn, share = evse.memory.turn, decision.shares.get(evse.point.id)
     if share is None:
-        return replace(memory, admitted=False, paused=False, fits_s=None)
+        return Turn()
     if share.admitted:
-        return replace(memory, admitted=True, paused=False, fits_s=None)
-    fits_s = (evse.memory.fits_s or now_s) if share.probation else None
-    return replace(memory, admitted=False, paused=memory.paused or memory.admitted, fits_s=fits_s)
+        return turn if turn.admitted and not turn.paused else Turn(admitted=True, since_s=now_s)
+    fits_s = (now_s if turn.fits_s is None else turn.fits_s) if share.probation else None
+    if not turn.admitted:
+        return Turn(admitted=False, since_s=turn.since_s, paused=turn.paused, fits_s=fits_s)
+    made_way = decision.question.requests[evse.point.id].standing > Standing.DUE
+    return Turn(admitted=False, since_s=now_s, paused=not made_way, fits_s=fits_s)

@@ -20,17 +20,22 @@ the meter sees that EV as it was, and cutting once more for it would pause cars 
 EVSE may draw is reserved beside the estimate anyway.) That lasts for those ticks only; it is not remembered,
 because readings that follow a second later decide it.
 
-Without a recent sample (3 s, or 3 of the meter's periods if longer) the building counts its largest load, and
-never less than the last estimate. A circuit without a meter adds its own largest load to its children's
-estimates. Export never makes room: a busbar that is fed from two sides carries the sum.
+Without a recent sample (3 s, or 3 of the meter's periods if longer), or from a meter that is frozen (`frozen`),
+the building counts its largest load, and never less than the last estimate. A circuit without a meter adds its
+own largest load to its children's estimates. Export never makes room: a busbar that is fed from two sides carries
+the sum.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from controller.allocation.circuits import Circuit, Tree
-from controller.allocation.image import Layout, Memory, ProcessImage, Sample
+from controller.allocation.circuits import Circuit
+from controller.allocation.frozen import is_frozen, observe
+from controller.allocation.image import Layout, ProcessImage
+from controller.allocation.memory import Memory, Metered, Sample
 from controller.allocation.watch import Watched
+from controller.allocation.wiring import Wiring
 from drivers.api import NO_CURRENT, Health, Phases
 
 SIMULTANEOUS_S = 2.0
@@ -41,135 +46,147 @@ STALE_PERIODS = 3
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """By place of the circuit. `measured_ma` is None without a recent sample."""
+    """By place of the circuit. `measured_ma` is None without a recent sample. `frozen` are meters."""
 
     base_ma: tuple[Phases, ...]
     measured_ma: tuple[Phases | None, ...]
-    memory: Memory
+    metered: Mapping[str, Metered]
+    remembered_ma: Mapping[str, Phases]
+    """By id of the circuit, for the next tick."""
+    frozen: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """What may be the building at the moment of one sample; `alarming` is what counts above the rating."""
-
-    sure: Phases
-    possible: Phases
-    alarming: Phases
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Bounds of what an EVSE drew at a moment, per supply phase. `shown`: by the readings next to it."""
+class Drawn(NamedTuple):
+    """Bounds of what EVSEs drew at a moment, per supply phase. `shown`: by the readings next to it."""
 
     least: Phases
     most: Phases
     shown: Phases
 
 
-def estimate(layout: Layout, tree: Tree, image: ProcessImage, memory: Memory, evses: Sequence[Watched]) -> Estimate:
-    """The resulting memory has new base loads and samples, and the EVSEs' memory as it was."""
-    metered = {
-        circuit.meter: _samples(memory, image, circuit.meter) for circuit in layout.circuits if circuit.meter
-    }
-    below = _below(tree, evses)
-    other = tree.other_ma()
-    base = [circuit.max_other_ma for circuit in layout.circuits]
-    measured: list[Phases | None] = [None for _ in layout.circuits]
+def estimate(wiring: Wiring, image: ProcessImage, memory: Memory, evses: Mapping[str, Watched]) -> Estimate:
+    circuits = wiring.circuits
+    metered: dict[str, Metered] = {}
+    base = [circuit.max_other_ma for circuit in circuits]
+    measured: list[Phases | None] = [None for _ in circuits]
     remembered: dict[str, Phases] = {}
-    for place, circuit in reversed(list(enumerate(layout.circuits))):
+    elapsed_s = 0.0 if memory.base_s is None else image.now_s - memory.base_s
+    for place in range(len(circuits) - 1, -1, -1):
+        circuit = circuits[place]
         last = memory.base_ma.get(circuit.id)
         if circuit.meter is not None:
-            samples = metered[circuit.meter]
-            if _fresh(layout, circuit.meter, samples, image.now_s):
-                measured[place] = samples[-1].current_ma
-                ranges = [_range(sample, below[place]) for sample in samples]
-                last = _follow(last, ranges, image.now_s - memory.base_s.get(circuit.id, image.now_s))
-                base[place] = _doubted(circuit, samples[-1], last, ranges[-1])
+            below = [evses[name] for name in wiring.below[place]]
+            seen = _meter(memory, image, circuit.meter, below)
+            if seen is not None:
+                metered[circuit.meter] = seen
+            if seen is not None and _fresh(wiring.layout, circuit.meter, seen, image.now_s):
+                measured[place] = seen.samples[-1].current_ma
+                sums = [_sum(drawn(one, sample.t_s) for one in below) for sample in seen.samples]
+                last = _follow(last, seen.samples, sums, elapsed_s)
+                base[place] = _doubted(circuit, seen.samples[-1], last, sums[-1])
             else:
-                base[place] = _higher(other[place], last or NO_CURRENT)
-            if last is not None and _all_heard_of(below[place]):
+                other = Phases(*wiring.other_ma[3 * place : 3 * place + 3])
+                base[place] = _higher(other, last or NO_CURRENT)
+            if last is not None and _all_heard_of(below):
                 remembered[circuit.id] = last
-        for above in tree.paths[circuit.id][1:2]:
+        for above in wiring.tree.paths[circuit.id][1:2]:
             base[above] = base[above].plus(base[place])
-    after = Memory(memory.evses, remembered, dict.fromkeys(remembered, image.now_s), metered)
-    return Estimate(tuple(base), tuple(measured), after)
+    frozen = frozenset(name for name, seen in metered.items() if is_frozen(seen))
+    return Estimate(tuple(base), tuple(measured), metered, remembered, frozen)
 
 
-def _samples(memory: Memory, image: ProcessImage, meter: str) -> tuple[Sample, ...]:
-    known = memory.metered.get(meter, ())
+def _meter(memory: Memory, image: ProcessImage, meter: str, below: Iterable[Watched]) -> Metered | None:
+    known = memory.metered.get(meter)
     reading = image.meters.get(meter)
-    if reading is None or (known and known[-1].t_s >= reading.t_s):
+    if reading is None or (known is not None and known.newest.t_s >= reading.t_s):
         return known
-    return (*known, Sample(reading.t_s, reading.current_ma))[-2:]
+    ours = _sum(drawn(one, reading.t_s) for one in below)
+    return observe(known, reading, least_ma=ours.least, most_ma=ours.most)
 
 
-def _below(tree: Tree, evses: Sequence[Watched]) -> list[list[Watched]]:
-    below: list[list[Watched]] = [[] for _ in tree.circuits]
-    for one in evses:
-        for place in tree.paths[one.point.circuit]:
-            below[place].append(one)
-    return below
-
-
-def _fresh(layout: Layout, meter: str, samples: Sequence[Sample], now_s: float) -> bool:
+def _fresh(layout: Layout, meter: str, seen: Metered, now_s: float) -> bool:
     longest_s = max(STALE_S, STALE_PERIODS * layout.meter_period_s.get(meter, 1.0))
-    return bool(samples) and now_s - samples[-1].t_s <= longest_s
+    return now_s - seen.newest.t_s <= longest_s and not is_frozen(seen)
 
 
-def _all_heard_of(evses: Sequence[Watched]) -> bool:
+def _all_heard_of(evses: Iterable[Watched]) -> bool:
     """Before the first readings the EVs would be taken for building, and remembered as such."""
     return all(one.image.reading is not None or one.image.health is Health.LOST for one in evses)
 
 
-def _range(sample: Sample, evses: Sequence[Watched]) -> _Range:
-    sure, possible, alarming = (list(sample.current_ma) for _ in range(3))
-    for one in evses:
-        amounts = drawn(one, sample.t_s)
-        for phase in range(3):
-            sure[phase] -= amounts.most[phase]
-            possible[phase] -= amounts.least[phase]
-            alarming[phase] -= amounts.shown[phase]
-    return _Range(*(Phases(*(max(0, amount) for amount in amounts)) for amounts in (sure, possible, alarming)))
+def _sum(amounts: Iterable[Drawn]) -> Drawn:
+    least, most, shown = [0, 0, 0], [0, 0, 0], [0, 0, 0]
+    for one in amounts:
+        for total, part in ((least, one.least), (most, one.most), (shown, one.shown)):
+            total[0] += part[0]
+            total[1] += part[1]
+            total[2] += part[2]
+    return Drawn(Phases(*least), Phases(*most), Phases(*shown))
 
 
 def drawn(evse: Watched, at_s: float) -> Drawn:
     """What an EVSE can have drawn at a moment."""
-    samples = evse.memory.samples
+    samples = evse.memory.drawing.samples
     counted_ma = evse.counted_at(at_s)
-    counted = evse.point.rotation.to_supply(Phases(*(counted_ma if n < evse.phases else 0 for n in range(3))))
+    counted = _on_its_phases(evse, counted_ma)
     if not samples or not evse.reachable:
         return Drawn(NO_CURRENT, counted, NO_CURRENT if evse.reachable else counted)
-    before = [one for one in samples if one.t_s <= at_s][-1:]
-    after = [one for one in samples if at_s <= one.t_s <= at_s + SIMULTANEOUS_S][:1]
-    near = [one.current_ma for one in (*before, *after) if one.t_s >= at_s - SIMULTANEOUS_S]
+    before, after = _around(samples, at_s)
     settling = counted_ma > evse.bound_ma
-    if not near:
-        least = _lower(counted, Phases(*(min(amount, evse.memory.lowest_ma) for amount in samples[-1].current_ma)))
-        return Drawn(least, counted, _lower(counted, samples[-1].current_ma) if settling else least)
-    shown = _higher(near[0], near[-1])
-    if len(near) > 1:
-        return Drawn(_lower(*near), shown, shown)
-    if settling and before:
-        shown = _higher(shown, _lower(counted, before[0].current_ma))
-    return Drawn(near[0], _higher(near[0], counted), shown)
+    if before is not None and after is not None and before.t_s >= at_s - SIMULTANEOUS_S:
+        shown = _higher(before.current_ma, after.current_ma)
+        return Drawn(_lower(before.current_ma, after.current_ma), shown, shown)
+    near = after or (before if before is not None and before.t_s >= at_s - SIMULTANEOUS_S else None)
+    if near is None:
+        lowest_ma, newest = evse.memory.drawing.lowest_ma, samples[-1].current_ma
+        least = _lower(counted, Phases(*[min(amount, lowest_ma) for amount in newest]))
+        return Drawn(least, counted, _lower(counted, newest) if settling else least)
+    shown = near.current_ma
+    if settling and before is not None:
+        shown = _higher(shown, _lower(counted, before.current_ma))
+    return Drawn(near.current_ma, _higher(near.current_ma, counted), shown)
 
 
-def _follow(last: Phases | None, ranges: Sequence[_Range], elapsed_s: float) -> Phases:
+def _on_its_phases(evse: Watched, current_ma: int) -> Phases:
+    amounts = [0, 0, 0]
+    for phase in evse.point.rotation.value[: evse.phases]:
+        amounts[phase] = current_ma
+    return Phases(*amounts)
+
+
+def _around(samples: Sequence[Sample], at_s: float) -> tuple[Sample | None, Sample | None]:
+    """The last sample up to a moment, and the first from it on that is simultaneous."""
+    before = after = None
+    for one in samples:
+        if one.t_s <= at_s:
+            before = one
+        if after is None and at_s <= one.t_s <= at_s + SIMULTANEOUS_S:
+            after = one
+    return before, after
+
+
+def _follow(last: Phases | None, samples: Sequence[Sample], ours: Sequence[Drawn], elapsed_s: float) -> Phases:
     """Up at once to what is sure, down slowly to what is possible."""
-    possible = ranges[-1].possible
+    possible = _without(samples[-1].current_ma, ours[-1].least)
     if last is None:
         return possible
     fallen = int(FALL_MA_PER_S * max(0.0, elapsed_s))
     known = Phases(*(min(old, max(new, old - fallen)) for old, new in zip(last, possible, strict=True)))
-    for one in ranges:
-        known = _higher(known, one.sure)
+    for sample, ev in zip(samples, ours, strict=True):
+        known = _higher(known, _without(sample.current_ma, ev.most))
     return known
 
 
-def _doubted(circuit: Circuit, sample: Sample, known: Phases, newest: _Range) -> Phases:
+def _without(measured: Phases, ours: Phases) -> Phases:
+    """Export never makes room."""
+    return Phases(*(max(0, all_ma - ours_ma) for all_ma, ours_ma in zip(measured, ours, strict=True)))
+
+
+def _doubted(circuit: Circuit, sample: Sample, known: Phases, ours: Drawn) -> Phases:
     """Where the meter shows more than the rating, the alarming view counts."""
+    alarming = _without(sample.current_ma, ours.shown)
     over = [amount > rating for amount, rating in zip(sample.current_ma, circuit.rating_ma, strict=True)]
-    return Phases(*(max(k, a) if o else k for k, a, o in zip(known, newest.alarming, over, strict=True)))
+    return Phases(*(max(k, a) if o else k for k, a, o in zip(known, alarming, over, strict=True)))
 
 
 def _higher(one: Phases, other: Phases) -> Phases:

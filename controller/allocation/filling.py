@@ -24,44 +24,57 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import attrgetter
 
 from controller.allocation.request import Request
 
 _EPSILON = 1e-9
-_START, _FULL, _BIND = 0, 1, 2
+_NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
     """In the order of the requests. `bound_by` is None for one that has its maximum."""
 
-    current_ma: tuple[float, ...]
-    bound_by: tuple[int | None, ...]
+    current_ma: list[float]
+    bound_by: list[int | None]
 
 
 def fill(ordered: Sequence[Request], room_ma: Sequence[int]) -> Fill:
     """`ordered` are admitted, highest priority first: their minimums fit together."""
+    classes = [list(members) for _, members in groupby(ordered, key=attrgetter("priority"))]
     left = [float(room) for room in room_ma]
-    for request in ordered:
-        _take(left, request, request.least_ma)
-    current: list[float] = []
-    bound_by: list[int | None] = []
-    for _, group in groupby(ordered, key=lambda request: request.priority):
-        members = list(group)
-        for request in members:
-            _take(left, request, -request.least_ma)
+    for lower in classes[1:]:
+        _take(left, lower, [request.least_ma for request in lower])
+    result = Fill([], [])
+    for place, members in enumerate(classes):
+        if place > 0:
+            _take(left, members, [-request.least_ma for request in members])
         level = _Level(members, left)
         level.rise()
-        for request, taken in zip(members, level.current, strict=True):
-            _take(left, request, taken)
-        current += level.current
-        bound_by += level.bound_by
-    return Fill(tuple(current), tuple(bound_by))
+        if place < len(classes) - 1:
+            _take(left, members, level.current)
+        result.current_ma.extend(level.current)
+        result.bound_by.extend(level.bound_by)
+    return result
 
 
-def _take(left: list[float], request: Request, amount_ma: float) -> None:
-    for link in request.links:
-        left[link] -= amount_ma
+def _take(left: list[float], requests: Sequence[Request], amounts_ma: Sequence[float]) -> None:
+    for request, amount_ma in zip(requests, amounts_ma, strict=True):
+        for link in request.links:
+            left[link] -= amount_ma
+
+
+@dataclass(slots=True)
+class _Spot:
+    """The EVSEs that load the very same links, by their place: they are bound together.
+
+    `links` are those that can bind.
+    """
+
+    links: tuple[int, ...]
+    places: list[int]
+    bound: bool = False
 
 
 @dataclass(slots=True)
@@ -72,83 +85,137 @@ class _Level:
     room: Sequence[float]
     current: list[float] = field(init=False)
     bound_by: list[int | None] = field(init=False)
-    _resting: dict[int, float] = field(default_factory=dict)
+    _spots: list[_Spot] = field(default_factory=list)
+    _spot: list[_Spot] = field(default_factory=list)
+    """Of each EVSE."""
+    _below: dict[int, list[_Spot]] = field(default_factory=dict)
+    """Of each link that can bind."""
+    _resting: list[float] = field(init=False)
     """A of a link: the load that does not rise."""
-    _rising: dict[int, int] = field(default_factory=dict)
+    _rising: list[int] = field(init=False)
     """S of a link: the sum of rising weights."""
-    _below: dict[int, list[int]] = field(default_factory=dict)
-    """EVSEs on a link that can bind."""
     _open: list[bool] = field(init=False)
     """Neither full nor bound."""
     _started: list[bool] = field(init=False)
-    _events: list[tuple[float, int, int]] = field(default_factory=list)
+    _expected: dict[int, float] = field(default_factory=dict)
+    """The level of a link's valid entry in `_binds`."""
+    _binds: list[tuple[float, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        count = len(self.requests)
         self.current = [float(request.least_ma) for request in self.requests]
-        self.bound_by = [None for _ in self.requests]
-        self._open = [True for _ in self.requests]
-        self._started = [False for _ in self.requests]
+        self.bound_by = [None] * count
+        self._open = [True] * count
+        self._started = [False] * count
+        self._resting = [0.0] * len(self.room)
+        self._rising = [0] * len(self.room)
+        self._group()
+        self._find_links()
+
+    def _group(self) -> None:
+        known: dict[tuple[int, ...], _Spot] = {}
+        for place, request in enumerate(self.requests):
+            spot = known.get(request.links)
+            if spot is None:
+                spot = known[request.links] = _Spot(request.links, [])
+                self._spots.append(spot)
+            spot.places.append(place)
+            self._spot.append(spot)
+
+    def _find_links(self) -> None:
+        """Leave out the links that could carry everybody's maximum."""
+        highest = [0] * len(self.room)
+        for spot in self._spots:
+            most_ma = sum([self.requests[place].most_ma for place in spot.places])
+            for link in spot.links:
+                highest[link] += most_ma
+        can_bind = [most > room for most, room in zip(highest, self.room, strict=True)]
+        for spot in self._spots:
+            spot.links = tuple([link for link in spot.links if can_bind[link]])
+            least_ma = sum([self.requests[place].least_ma for place in spot.places])
+            for link in spot.links:
+                self._resting[link] += least_ma
+                self._below.setdefault(link, []).append(spot)
 
     def rise(self) -> None:
-        self._prepare()
-        react = {_START: self._start, _FULL: self._full, _BIND: self._bind}
-        while self._events:
-            level, kind, which = heapq.heappop(self._events)
-            react[kind](which, level)
+        requests, binds = self.requests, self._binds
+        starts = sorted([(one.least_ma / one.weight, place) for place, one in enumerate(requests)])
+        fulls = sorted([(one.most_ma / one.weight, place) for place, one in enumerate(requests)])
+        starts.append((_NEVER, 0))
+        start = 0
+        for level, place in fulls:
+            while starts[start][0] <= level or (binds and binds[0][0] < level):
+                if binds and binds[0][0] < starts[start][0]:
+                    self._bind(*heapq.heappop(binds))
+                else:
+                    start = self._start(starts, start)
+            if self._open[place]:
+                self._full(place)
 
-    def _prepare(self) -> None:
-        highest: dict[int, int] = {}
-        for request in self.requests:
-            for link in request.links:
-                highest[link] = highest.get(link, 0) + request.most_ma
-        for place, request in enumerate(self.requests):
-            for link in request.links:
-                if highest[link] > self.room[link]:
-                    self._below.setdefault(link, []).append(place)
-                    self._resting[link] = self._resting.get(link, 0.0) + request.least_ma
-                    self._rising.setdefault(link, 0)
-            self._events.append((request.least_ma / request.weight, _START, place))
-            self._events.append((request.most_ma / request.weight, _FULL, place))
-        heapq.heapify(self._events)
+    def _start(self, starts: Sequence[tuple[float, int]], first: int) -> int:
+        """Let all rise that start at this level, and return the next one's place in the list."""
+        level = starts[first][0]
+        starting: dict[tuple[int, ...], list[int]] = {}
+        while starts[first][0] == level:
+            place = starts[first][1]
+            first += 1
+            if self._open[place]:
+                self._started[place] = True
+                request = self.requests[place]
+                moved = starting.setdefault(self._spot[place].links, [0, 0])
+                moved[0] += request.least_ma
+                moved[1] += request.weight
+        for links, (least_ma, weight) in starting.items():
+            self._move(links, -least_ma, weight)
+        for link in {link for links in starting for link in links}:
+            self._expect(link, max(level, self._binds_at(link)))
+        return first
 
-    def _start(self, place: int, level: float) -> None:
-        if not self._open[place]:
-            return
+    def _expect(self, link: int, level: float) -> None:
+        if level < self._expected.get(link, _NEVER):
+            self._expected[link] = level
+            heapq.heappush(self._binds, (level, link))
+
+    def _full(self, place: int) -> None:
         request = self.requests[place]
-        self._started[place] = True
-        for link in request.links:
-            if link in self._below:
-                self._resting[link] -= request.least_ma
-                self._rising[link] += request.weight
-                heapq.heappush(self._events, (max(level, self._binds_at(link)), _BIND, link))
+        self._open[place] = False
+        self.current[place] = float(request.most_ma)
+        self._move(self._spot[place].links, request.most_ma, -request.weight)
 
-    def _full(self, place: int, _level: float) -> None:
-        if self._open[place]:
-            self._stop(place, float(self.requests[place].most_ma))
-
-    def _bind(self, link: int, level: float) -> None:
+    def _bind(self, level: float, link: int) -> None:
+        if self._expected.get(link) != level:
+            return
+        del self._expected[link]
         if not self._rising[link]:
             return
         binds_at = self._binds_at(link)
         if binds_at > level + _EPSILON:
-            heapq.heappush(self._events, (binds_at, _BIND, link))
+            self._expect(link, binds_at)
             return
-        for place in self._below[link]:
-            if self._open[place]:
-                request = self.requests[place]
-                self._stop(place, max(float(request.least_ma), min(request.weight * level, float(request.most_ma))))
-                self.bound_by[place] = link
+        for spot in self._below[link]:
+            if not spot.bound:
+                self._stop(spot, level, link)
+
+    def _stop(self, spot: _Spot, level: float, link: int) -> None:
+        resting_ma, weight = 0.0, 0
+        spot.bound = True
+        for place in spot.places:
+            if not self._open[place]:
+                continue
+            self._open[place] = False
+            self.bound_by[place] = link
+            request = self.requests[place]
+            if self._started[place]:
+                current_ma = min(request.weight * level, float(request.most_ma))
+                self.current[place] = current_ma
+                resting_ma += current_ma
+                weight += request.weight
+        self._move(spot.links, resting_ma, -weight)
 
     def _binds_at(self, link: int) -> float:
         return (self.room[link] - self._resting[link]) / self._rising[link]
 
-    def _stop(self, place: int, current_ma: float) -> None:
-        request = self.requests[place]
-        self._open[place] = False
-        self.current[place] = current_ma
-        if not self._started[place]:
-            return
-        for link in request.links:
-            if link in self._below:
-                self._rising[link] -= request.weight
-                self._resting[link] += current_ma
+    def _move(self, links: Sequence[int], resting_ma: float, rising: int) -> None:
+        for link in links:
+            self._resting[link] += resting_ma
+            self._rising[link] += rising

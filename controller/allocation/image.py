@@ -16,17 +16,35 @@ class Layout:
     evses: tuple[SupplyPoint, ...]
     voltage_mv: int
     meter_period_s: Mapping[str, float]
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """EVSEs that a limit may cap together although no circuit holds just them: the stations of a CSMS."""
+    slot_s: float = 900.0
+    """Who has charged for so long makes way for who has waited for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """What an EV still needs, and until when (monotonic)."""
+
+    energy_wh: int
+    departs_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a session wants. `min_ma` raises the EVSE's own minimum (R7); `since_s` orders the waiting."""
+    """What a session wants. `min_ma` raises the EVSE's own minimum (R7); `since_s` orders the waiting.
+
+    `max_ma` caps it (a fixed limit). `surplus`: only what would be exported otherwise.
+    """
 
     since_s: float
     min_ma: int | None = None
     priority: int = 0
     """Higher is served first."""
     weight: int = 1
+    max_ma: int | None = None
+    surplus: bool = False
+    deadline: Deadline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +75,25 @@ class Scope(enum.Enum):
     """All that flows through a circuit, the building included."""
     CHARGING = "charging"
     """The EVSEs below a circuit together, without the building (R11: dimming is for controllable loads)."""
+    GROUP = "group"
+    """The EVSEs of one of the layout's groups together."""
     EVSE = "evse"
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A cap from whatever source (R37): per phase in mA. The lowest of several on one target counts.
+    """A cap from whatever source (R37). The lowest of several on one target counts.
 
-    `target` is the id of a circuit or an EVSE. `expires_s` is monotonic; None: until its source withdraws it.
+    `target` is the id of a circuit, a group or an EVSE. `value_ma` is per phase, `value_w` all phases together at
+    the layout's voltage; None: not capped so. `expires_s` is monotonic; None: until its source withdraws it.
     """
 
     source: str
     scope: Scope
     target: str
-    value_ma: int
+    value_ma: int | None
     expires_s: float | None = None
+    value_w: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +112,17 @@ class ReasonKind(enum.Enum):
     NO_SESSION = "no-session"
     NOT_PERMITTED = "not-permitted"
     OWN_MAXIMUM = "own-maximum"
+    """`where` is empty for the EVSE's own, or says what else is the session's or the EV's own."""
     CIRCUIT = "circuit"
     LIMIT = "limit"
     WAITING = "waiting"
     """Not admitted: its minimum does not fit at what `where` names."""
     RAISE_DELAY = "raise-delay"
     """A raise is due, but the last one is too recent or the cuts that make room have not taken effect."""
+    SURPLUS = "surplus"
+    """It shall take only what would be exported."""
+    THERMAL = "thermal"
+    """Locked because a circuit breaker was about to trip."""
     UNREACHABLE = "unreachable"
     OVERDRAW = "overdraw"
     UNVERIFIED = "watchdog-not-verified"
@@ -137,7 +164,7 @@ class CircuitPlan:
     """Per phase: what may be used, what is not ours, what is ours, and what the meter says (None: not now).
 
     `planned_ma` adds the new setpoints, and for unreachable EVSEs their bounds; `base_ma` is not in it.
-    `limited_by` is the source of the lowest limit, or "rating".
+    `limited_by` is the source of the lowest limit, "contract" for the circuit's own power, or "rating".
     """
 
     id: str
@@ -146,6 +173,8 @@ class CircuitPlan:
     planned_ma: Phases
     measured_ma: Phases | None
     limited_by: str
+    limit_w: int | None = None
+    """What all phases may carry together, where something says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,59 +182,3 @@ class Plan:
     evses: tuple[EvsePlan, ...]
     circuits: tuple[CircuitPlan, ...]
     alarms: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Currents per supply phase at a moment."""
-
-    t_s: float
-    current_ma: Phases
-
-
-@dataclass(frozen=True, slots=True)
-class EvseMemory:
-    """What the tick remembers of one EVSE between calls. Only the allocation looks inside."""
-
-    set_ma: int = 0
-    """The last setpoint planned."""
-    admitted: bool = False
-    raised_s: float | None = None
-    bound_ma: int | None = None
-    counted_ma: int = 0
-    """The bound, or more while a cut has not had time to reach the EV."""
-    cut_s: float | None = None
-    """When the bound last fell."""
-    before_cut_ma: int = 0
-    """What counted before it fell."""
-    unreachable_s: float | None = None
-    """The last tick at which it was: only a later confirmation says what it holds."""
-    stuck_s: float | None = None
-    """Since when it has not taken a lower setpoint."""
-    samples: tuple[Sample, ...] = ()
-    """Its last measured currents, oldest first."""
-    lowest_ma: int = 0
-    """The lowest setpoint in force since the newest sample."""
-    overdraw_s: float | None = None
-    """When it entered its stage, by the reading that showed it."""
-    overdraw_stage: int = 0
-    phases_seen_s: float | None = None
-    """Since when it has measured fewer phases than are counted."""
-    phases_used: int | None = None
-    """The first so many of the wired phases; None: all."""
-    plug_counter: int | None = None
-    paused: bool = False
-    """It lost its admission while its session wanted current."""
-    fits_s: float | None = None
-    """Since when its minimum has fitted again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Lost at a restart: every default is the conservative one. Only the allocation looks inside."""
-
-    evses: Mapping[str, EvseMemory] = field(default_factory=dict)
-    base_ma: Mapping[str, Phases] = field(default_factory=dict)
-    base_s: Mapping[str, float] = field(default_factory=dict)
-    metered: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
-    """The last two samples of each meter, oldest first."""

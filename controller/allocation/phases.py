@@ -6,10 +6,8 @@ each phase. EVs use the first phases of their outlet, so that a number says whic
 counts as using all up to its last.
 """
 
-from dataclasses import replace
-
 from controller.allocation.circuits import SupplyPoint
-from controller.allocation.image import EvseMemory
+from controller.allocation.memory import PhaseUse
 from drivers.api import EvseReading
 
 SURE_AFTER_S = 30.0
@@ -17,22 +15,24 @@ LIVE_MA = 500
 """A phase with less than this is not in use; a charger's own meter shows up to some tenths of an ampere."""
 
 
-def watch_phases(point: SupplyPoint, memory: EvseMemory, reading: EvseReading | None) -> EvseMemory:
-    """Memory after a reading. Time is the readings' own, so that repeating an old one proves nothing."""
-    if reading is None or reading.current_ma is None or _replugged(memory, reading):
-        counter = None if reading is None else reading.plug_counter
-        return replace(memory, phases_used=None, phases_seen_s=None, plug_counter=counter)
-    live = max((place + 1 for place, amount in enumerate(reading.current_ma) if amount >= LIVE_MA), default=0)
-    counted = point.phases if memory.phases_used is None else memory.phases_used
+def watch_phases(point: SupplyPoint, known: PhaseUse, reading: EvseReading | None) -> PhaseUse:
+    """After a reading. Time is the readings' own, so that repeating an old one proves nothing."""
+    counter = None if reading is None else reading.plug_counter
+    if reading is None or reading.current_ma is None or reading.plugged is False or known.plug_counter != counter:
+        return PhaseUse(plug_counter=counter)
+    live = _live(reading.current_ma)
+    counted = point.phases if known.used is None else known.used
     if live > counted:
-        return replace(memory, phases_used=None, phases_seen_s=None)
+        return PhaseUse(plug_counter=counter)
     if live in {0, counted}:
-        return memory if memory.phases_seen_s is None else replace(memory, phases_seen_s=None)
-    since = reading.t_s if memory.phases_seen_s is None else memory.phases_seen_s
+        return known if known.fewer_s is None else PhaseUse(known.used, None, counter)
+    since = reading.t_s if known.fewer_s is None else known.fewer_s
     if reading.t_s - since < SURE_AFTER_S:
-        return replace(memory, phases_seen_s=since)
-    return replace(memory, phases_used=live, phases_seen_s=None)
+        return PhaseUse(known.used, since, counter)
+    return PhaseUse(live, None, counter)
 
 
-def _replugged(memory: EvseMemory, reading: EvseReading) -> bool:
-    return reading.plugged is False or memory.plug_counter != reading.plug_counter
+def _live(current_ma: tuple[int, int, int]) -> int:
+    if current_ma[2] >= LIVE_MA:
+        return 3
+    return 2 if current_ma[1] >= LIVE_MA else int(current_ma[0] >= LIVE_MA)

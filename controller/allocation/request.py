@@ -1,15 +1,33 @@
 """An EVSE that may be given current, reduced to what sharing needs."""
 
+import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+
+class Standing(enum.IntEnum):
+    """Who comes first within a priority when not all can charge (`admission`)."""
+
+    SERVING = 0
+    """It charges, and its slot is not over."""
+    DUE = 1
+    """It has waited for a whole slot."""
+    OVERSTAYING = 2
+    """It charges, but its slot is over: it makes way for those that are due, and for nobody else."""
+    WAITING = 3
+    IDLE = 4
+    """It may charge and does not: it makes way for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """`least_ma` and `most_ma` are on the grid of `step_ma`; `most_ma` < `least_ma` can never be admitted.
 
-    `keep`: admitted in the last tick. `probation`: it would fit, but has not fitted for long enough since it was
-    paused; it holds its place in the order without being admitted. `links` are numbered as in `circuits`.
+    `links` are numbered as in `wiring`; one that caps a sum of phases is named once for each phase that the EVSE
+    uses. `since_s` orders those of one standing, the earliest first: when it began to wait or to charge, and minus
+    that for one that is `OVERSTAYING` or `IDLE`. Among those `WAITING` a higher `urgency` comes first, then who
+    loads fewer phases. `probation`: it would fit, but has not fitted for long enough since it was paused; it holds
+    its place in the order without being admitted.
     """
 
     id: str
@@ -19,16 +37,42 @@ class Request:
     links: tuple[int, ...]
     weight: int = 1
     priority: int = 0
-    keep: bool = False
+    standing: Standing = Standing.WAITING
     since_s: float = 0.0
+    urgency: int = 0
+    phases: int = 1
     probation: bool = False
 
 
 def in_order(requests: Iterable[Request]) -> list[Request]:
-    """Priority, then who is charging already, then who waits longest; the id only makes it unambiguous."""
-    return sorted(requests, key=lambda one: (-one.priority, not one.keep, one.since_s, one.id))
+    """The order of admission and of the last steps; the id only makes it unambiguous."""
+    return sorted(requests, key=_place)
 
 
-def tight(request: Request, room_ma: Sequence[float], needed_ma: float) -> tuple[int, ...]:
-    """The links of its path that have less room than needed."""
-    return tuple(link for link in request.links if room_ma[link] < needed_ma)
+def _place(one: Request) -> tuple[int, int, int, int, float, str]:
+    waiting = one.standing is Standing.WAITING
+    urgency, burden = (-one.urgency, one.phases) if waiting else (0, 0)
+    return -one.priority, one.standing, urgency, burden, one.since_s, one.id
+
+
+def fits(links: Iterable[int], room_ma: list[int], amount_ma: int) -> bool:
+    """Take the amount from each link, or leave all as they were where one has less."""
+    for link in links:
+        room_ma[link] -= amount_ma
+    for link in links:
+        if room_ma[link] < 0:
+            give_back(links, room_ma, amount_ma)
+            return False
+    return True
+
+
+def give_back(links: Iterable[int], room_ma: list[int], amount_ma: int) -> None:
+    for link in links:
+        room_ma[link] += amount_ma
+
+
+def tight(links: Sequence[int], room_ma: Sequence[float], needed_ma: float) -> tuple[int, ...]:
+    """The links that have less room than needed, each once."""
+    if len(set(links)) == len(links):
+        return tuple(link for link in links if room_ma[link] < needed_ma)
+    return tuple(link for link in dict.fromkeys(links) if room_ma[link] < needed_ma * links.count(link))

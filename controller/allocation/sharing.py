@@ -1,16 +1,19 @@
 """Admission, filling and rounding in a row: the allocation of one moment, without memory or time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import NamedTuple
 
-from controller.allocation.admission import admit
-from controller.allocation.filling import fill
+from controller.allocation.admission import Admission, admit
+from controller.allocation.caps import Balance
+from controller.allocation.filling import Fill, fill
 from controller.allocation.request import Request, in_order, tight
-from controller.allocation.rounding import round_down
+from controller.allocation.rounding import Rounded, round_down
+
+_PASSES = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What one EVSE gets. `tight` are the links that keep it from more, the one that bound it first.
 
     Not admitted: 0 mA and the links where its minimum did not fit; none, if it is its own limit or `probation`.
@@ -23,34 +26,77 @@ class Share:
     probation: bool = False
 
 
-def share_out(requests: Iterable[Request], room_ma: Sequence[int]) -> Mapping[str, Share]:
-    """Shares by EVSE, in the order in which they were served. Room below 0 counts as 0."""
-    room = [max(0, one) for one in room_ma]
+Shares = Mapping[str, Share]
+
+
+def share_out(requests: Iterable[Request], room_ma: Sequence[int], balances: Sequence[Balance] = ()) -> Shares:
+    """Shares by EVSE, in the order in which they were served. Room below 0 counts as 0.
+
+    With `balances` the sharing is repeated: what a pass has given stays given and lifts the emptiest phase, which
+    makes room on the others, until nobody gets more. Each pass keeps every limit.
+    """
     ordered = in_order(requests)
-    admission = admit(ordered, room)
-    filled = fill(admission.admitted, room)
-    rounded = round_down(admission.admitted, filled.current_ma, room)
-    left = list(room)
-    for request, current_ma in zip(admission.admitted, rounded, strict=True):
+    shares = _share(ordered, ordered, room_ma)
+    for _ in range(_PASSES if balances else 0):
+        given = {name: share.current_ma for name, share in shares.items() if share.admitted}
+        kept = [replace(one, least_ma=given[one.id]) if one.id in given else one for one in ordered]
+        first = [one for one in kept if one.id in given] + [one for one in kept if one.id not in given]
+        following = _share(first, kept, _balanced(room_ma, balances, kept, given))
+        if all(share.current_ma == following[name].current_ma for name, share in shares.items()):
+            return following
+        shares = following
+    return shares
+
+
+def _share(for_admission: Sequence[Request], ordered: Sequence[Request], room_ma: Sequence[int]) -> Shares:
+    room = [max(0, one) for one in room_ma]
+    admission = admit(for_admission, room)
+    served = admission.admitted
+    if for_admission is not ordered:
+        names = {request.id for request in served}
+        served = tuple(request for request in ordered if request.id in names)
+    filled = fill(served, room)
+    rounded = round_down(served, filled.current_ma, room)
+    given = _given(served, filled, rounded)
+    return {request.id: given.get(request.id) or _nothing(request, admission) for request in ordered}
+
+
+def _balanced(
+    room_ma: Sequence[int], balances: Iterable[Balance], requests: Iterable[Request], given: Mapping[str, int]
+) -> list[int]:
+    room = list(room_ma)
+    loads: dict[int, int] = {}
+    for request in requests:
         for link in request.links:
-            left[link] -= current_ma
-    shares = {
-        request.id: Share(current_ma, exact_ma, admitted=True, tight=_blockers(request, current_ma, left, bound_by))
-        for request, current_ma, exact_ma, bound_by in zip(
-            admission.admitted, rounded, filled.current_ma, filled.bound_by, strict=True
-        )
-    }
-    for request in ordered:
-        if request.id not in shares:
-            where = admission.blocked.get(request.id, ())
-            shares[request.id] = Share(
-                0, 0.0, admitted=False, tight=where, probation=request.id in admission.probation
-            )
-    return {request.id: shares[request.id] for request in ordered}
+            loads[link] = loads.get(link, 0) + given.get(request.id, 0)
+    for balance in balances:
+        links = range(balance.first, balance.first + 3)
+        for link, one in zip(links, balance.room([loads.get(link, 0) for link in links]), strict=True):
+            room[link] = one
+    return room
 
 
-def _blockers(request: Request, current_ma: int, left: Sequence[int], bound_by: int | None) -> tuple[int, ...]:
-    if current_ma >= request.most_ma:
-        return ()
-    links = tight(request, left, request.step_ma)
-    return tuple(sorted(links, key=lambda link: (link != bound_by, link)))
+def _given(admitted: Sequence[Request], filled: Fill, rounded: Rounded) -> dict[str, Share]:
+    shares: dict[str, Share] = {}
+    blockers: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
+    for place, request in enumerate(admitted):
+        current_ma = rounded.current_ma[place]
+        links: tuple[int, ...] = ()
+        if current_ma < request.most_ma:
+            path = (request.links, request.step_ma)
+            if path not in blockers:
+                blockers[path] = tight(request.links, rounded.left_ma, request.step_ma)
+            links = _first(blockers[path], filled.bound_by[place])
+        shares[request.id] = Share(current_ma, filled.current_ma[place], True, links)
+    return shares
+
+
+def _first(links: tuple[int, ...], bound_by: int | None) -> tuple[int, ...]:
+    if len(links) < 2 or bound_by not in links:
+        return links
+    return (bound_by, *[link for link in links if link != bound_by])
+
+
+def _nothing(request: Request, admission: Admission) -> Share:
+    where = admission.blocked.get(request.id, ())
+    return Share(0, 0.0, False, where, request.id in admission.probation)

@@ -6,80 +6,174 @@ It is a function of the limits, so that the same question can be asked again wit
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.allocation.circuits import Tree
-from controller.allocation.image import EvseMemory, Limit
-from controller.allocation.limits import Lowest, Room, room
+from controller.allocation.caps import Balance, Cap, cap_links, caps_of, reserved_ma
+from controller.allocation.image import Demand, Limit
+from controller.allocation.limits import Lowest, usable_ma
 from controller.allocation.overdraw import PAUSED, REDUCED
-from controller.allocation.request import Request
+from controller.allocation.phases import LIVE_MA
+from controller.allocation.request import Request, Standing
 from controller.allocation.watch import Watched
+from controller.allocation.wiring import Wiring
 from drivers.api import Phases
 
 HEADROOM_FOR_S = 30.0
 """So long must the minimum of a paused EVSE have fitted before it starts again."""
+SURPLUS_FOR_S = 60.0
+"""The same for one that shall start on surplus: clouds come and go."""
+FIXED = "fixed limit"
+EV = "the EV takes no more"
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a tick knows, apart from the limits."""
+    """What a tick knows, apart from the limits. `surplus_ma` over all phases; None: nobody charges with it."""
 
-    tree: Tree
+    wiring: Wiring
     evses: Sequence[Watched]
     base_ma: Sequence[Phases]
     now_s: float
+    surplus_ma: int | None = None
 
     def reserved_ma(self) -> list[int]:
         """Per link: unreachable EVSEs at what counts of them, and what others draw above their bound."""
-        reserved = [0] * (3 * len(self.tree.circuits))
+        reserved = [0] * (3 * len(self.wiring.circuits))
         for one in self.evses:
-            amount = one.surplus_ma if one.reachable else one.counted_ma
-            for link in self.tree.links(one.point, one.phases) if amount else ():
+            amount = reserved_ma(one)
+            for link in self.wiring.links[one.point.id][one.phases] if amount else ():
                 reserved[link] += amount
         return reserved
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`capped` names the limit that lowers an EVSE's own maximum."""
+    """`room_ma` per link is for the reachable EVSEs together, and `limited_by` the limit that says so, if one does.
+
+    Room can be negative, when what is not ours or cannot be reached is too much already. `links` are those of each
+    EVSE, asking or not. `capped` names what lowers an EVSE's own maximum: a limit, or the session or EV itself.
+    """
 
     requests: Mapping[str, Request]
-    room: Room
+    room_ma: tuple[int, ...]
+    limited_by: Mapping[int, Limit]
+    caps: tuple[Cap, ...]
+    balances: tuple[Balance, ...]
+    links: Mapping[str, tuple[int, ...]]
     lowest: Lowest
-    capped: Mapping[str, Limit]
+    capped: Mapping[str, Limit | str]
+
+    def name(self, wiring: Wiring, link: int) -> str:
+        """What binds there, for people."""
+        limit = self.limited_by.get(link)
+        if limit is not None:
+            return limit.source
+        first = len(self.room_ma) - len(self.caps)
+        return wiring.tree.name(link) if link < first else self.caps[link - first].name
 
 
 def pose(situation: Situation, limits: Iterable[Limit]) -> Question:
-    lowest = Lowest.of(limits)
+    wiring, lowest = situation.wiring, Lowest.of(limits)
+    caps = caps_of(wiring, situation.evses, lowest, base_ma=situation.base_ma, surplus_ma=situation.surplus_ma)
+    room, limited_by = _room(situation, lowest)
+    first = len(room)
+    limited_by.update({first + place: cap.limit for place, cap in enumerate(caps.caps) if cap.limit is not None})
+    room += [cap.room_ma for cap in caps.caps]
+    links: dict[str, tuple[int, ...]] = {}
     requests: dict[str, Request] = {}
-    capped: dict[str, Limit] = {}
+    capped: dict[str, Limit | str] = {}
     for one in situation.evses:
-        if not may_charge(one) or one.image.demand is None:
-            continue
-        most_ma, limit = lowest.evse(one.point)
-        if limit is not None:
-            capped[one.point.id] = limit
-        demand = one.image.demand
-        least_ma = one.point.least_ma(demand.min_ma)
-        requests[one.point.id] = Request(
-            id=one.point.id,
-            least_ma=least_ma,
-            most_ma=min(most_ma, least_ma) if one.memory.overdraw_stage == REDUCED else most_ma,
-            step_ma=one.point.step_ma,
-            links=situation.tree.links(one.point, one.phases),
-            weight=max(1, demand.weight),
-            priority=demand.priority,
-            keep=one.memory.admitted,
-            since_s=demand.since_s,
-            probation=_on_probation(one.memory, situation.now_s),
-        )
+        name = one.point.id
+        links[name] = wiring.links[name][one.phases]
+        if caps.caps:
+            links[name] += cap_links(caps.caps, first, one)
+        if may_charge(one, situation.now_s) and one.image.demand is not None:
+            requests[name], why = _request(situation, one, one.image.demand, lowest, links[name])
+            if why is not None:
+                capped[name] = why
+    return Question(requests, tuple(room), limited_by, caps.caps, caps.balances, links, lowest, capped)
+
+
+def _room(situation: Situation, lowest: Lowest) -> tuple[list[int], dict[int, Limit]]:
     reserved = situation.reserved_ma()
-    found = room(situation.tree.circuits, lowest, base_ma=situation.base_ma, reserved_ma=reserved)
-    return Question(requests, found, lowest, capped)
+    left: list[int] = []
+    limited_by: dict[int, Limit] = {}
+    for place, circuit in enumerate(situation.wiring.circuits):
+        allowed, limit = lowest.circuit(circuit)
+        usable = usable_ma(circuit) if limit is not None else allowed
+        charging = lowest.charging(circuit)
+        for phase in range(3):
+            link = 3 * place + phase
+            amount = allowed[phase] - situation.base_ma[place][phase]
+            if limit is not None and allowed[phase] < usable[phase]:
+                limited_by[link] = limit
+            if charging is not None and charging[0] < amount:
+                amount = charging[0]
+                limited_by[link] = charging[1]
+            left.append(amount - reserved[link])
+    return left, limited_by
 
 
-def may_charge(evse: Watched) -> bool:
+def may_charge(evse: Watched, now_s: float) -> bool:
     """It takes part in the sharing of this tick."""
-    return evse.wants and evse.reachable and evse.memory.overdraw_stage < PAUSED
+    shed_until_s = evse.memory.shed_until_s
+    shed = shed_until_s is not None and now_s < shed_until_s
+    return evse.wants and evse.reachable and evse.memory.overdrawing.stage < PAUSED and not shed
 
 
-def _on_probation(memory: EvseMemory, now_s: float) -> bool:
-    return memory.paused and (memory.fits_s is None or now_s - memory.fits_s < HEADROOM_FOR_S)
+def _request(
+    situation: Situation, evse: Watched, demand: Demand, lowest: Lowest, links: tuple[int, ...]
+) -> tuple[Request, Limit | str | None]:
+    point = evse.point
+    least_ma = point.least_ma(demand.min_ma)
+    most_ma, why = _most(evse, demand, lowest, situation.wiring.layout.voltage_mv)
+    if evse.memory.overdrawing.stage == REDUCED:
+        most_ma = min(most_ma, least_ma)
+    standing, since_s = _standing(evse, demand, situation)
+    request = Request(
+        id=point.id,
+        least_ma=least_ma,
+        most_ma=most_ma,
+        step_ma=point.step_ma,
+        links=links,
+        weight=max(1, demand.weight),
+        priority=demand.priority,
+        standing=standing,
+        since_s=since_s,
+        phases=evse.phases,
+        probation=_on_probation(evse, demand, situation.now_s),
+    )
+    return request, why
+
+
+def _most(evse: Watched, demand: Demand, lowest: Lowest, voltage_mv: int) -> tuple[int, Limit | str | None]:
+    point = evse.point
+    most_ma, limit = lowest.evse(point, evse.phases, voltage_mv)
+    why: Limit | str | None = limit
+    for own_ma, own in ((demand.max_ma, FIXED), (evse.memory.taper.most_ma, EV)):
+        if own_ma is not None and point.on_grid(max(0, own_ma)) < most_ma:
+            most_ma, why = point.on_grid(max(0, own_ma)), own
+    return most_ma, why
+
+
+def _standing(evse: Watched, demand: Demand, situation: Situation) -> tuple[Standing, float]:
+    turn, now_s = evse.memory.turn, situation.now_s
+    since_s = demand.since_s if turn.since_s is None else turn.since_s
+    over = now_s - since_s >= situation.wiring.layout.slot_s
+    if not turn.admitted:
+        return (Standing.DUE if over else Standing.WAITING), since_s
+    if _idle(evse):
+        return Standing.IDLE, -since_s
+    return (Standing.OVERSTAYING, -since_s) if over else (Standing.SERVING, since_s)
+
+
+def _idle(evse: Watched) -> bool:
+    """It may charge, and has not for a while: a full car must not keep another from charging."""
+    taper = evse.memory.taper
+    return taper.most_ma is not None and taper.peak_ma < LIVE_MA
+
+
+def _on_probation(evse: Watched, demand: Demand, now_s: float) -> bool:
+    turn = evse.memory.turn
+    if turn.admitted or not (turn.paused or demand.surplus):
+        return False
+    wait_s = SURPLUS_FOR_S if demand.surplus else HEADROOM_FOR_S
+    return turn.fits_s is None or now_s - turn.fits_s < wait_s

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.allocation.control import tick
-from controller.allocation.image import Demand, EvseImage, EvsePlan, Layout, Memory, Plan, ProcessImage
+from controller.allocation.image import Demand, EvseImage, EvsePlan, Layout, Plan, ProcessImage
+from controller.allocation.memory import Memory
 from controller.charging.session import Running
 from controller.clock import Clock
 from controller.runtime.actuator import Actuator

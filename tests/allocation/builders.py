@@ -7,8 +7,9 @@ from typing import Any
 
 from controller.allocation.circuits import Circuit, Rotation, SupplyPoint
 from controller.allocation.control import tick
-from controller.allocation.image import Demand, EvseImage, Layout, Limit, Memory, Plan, ProcessImage
-from controller.allocation.request import Request
+from controller.allocation.image import Demand, EvseImage, Layout, Limit, Plan, ProcessImage
+from controller.allocation.memory import Memory
+from controller.allocation.request import Request, Standing
 from drivers.api import NO_CURRENT, EvseReading, EvState, FallBack, Health, MeterReading, Phases
 
 WATCHED = FallBack(15.0, 6000, verified=True, holds_last=False, power_up_ma=0)
@@ -126,7 +127,7 @@ def random_instance(seed: int, *, same_steps: bool = False) -> Instance:
                 links=tuple(links),
                 weight=dice.choice((1, 1, 1, 2, 3)),
                 priority=dice.choice((0, 0, 0, 1)),
-                keep=dice.random() < 0.5,
+                standing=dice.choice((Standing.SERVING, Standing.OVERSTAYING, Standing.WAITING, Standing.DUE)),
                 since_s=float(dice.randrange(100)),
             )
         )

@@ -6,7 +6,8 @@ import pytest
 
 from controller.allocation.circuits import Rotation
 from controller.allocation.control import tick
-from controller.allocation.image import EvseImage, Memory, ProcessImage
+from controller.allocation.image import EvseImage, ProcessImage
+from controller.allocation.memory import Memory
 from drivers.api import EvseReading, Phases
 from tests.allocation.builders import (
     amperes,

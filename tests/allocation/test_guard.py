@@ -7,8 +7,10 @@ from controller.allocation.circuits import Rotation
 from controller.allocation.control import tick
 from controller.allocation.filling import Fill
 from controller.allocation.guard import Ceiling, Claim, violations
-from controller.allocation.image import Memory, ReasonKind
+from controller.allocation.image import ReasonKind
+from controller.allocation.memory import Memory
 from controller.allocation.request import Request
+from controller.allocation.rounding import Rounded
 from drivers.api import Phases
 from tests.allocation.builders import charging, circuit, image, layout, metered, point, setpoints, three
 
@@ -16,7 +18,10 @@ SITE = layout(
     [circuit("main", 32, meter="grid"), circuit("a", 20, "main")],
     [point("A1", "a"), point("A2", "a", phases=1, rotation=Rotation.L2L3L1), point("M1")],
 )
-CEILINGS = [Ceiling("main", three(32), three(4)), Ceiling("a", three(20), three(0))]
+CEILINGS = [
+    Ceiling("main", frozenset({"A1", "A2", "M1"}), three(4), three(32)),
+    Ceiling("a", frozenset({"A1", "A2"}), three(0), three(20)),
+]
 
 
 @pytest.mark.parametrize(
@@ -42,8 +47,8 @@ def test_an_error_planted_in_the_sharing_sends_failsafe_currents(monkeypatch: py
     assert setpoints(sound) == {"A1": 10_000, "A2": 9000, "M1": 9000}
     assert sound.alarms == ()
 
-    def too_much(ordered: list[Request], _shares: tuple[float, ...], _room: list[int]) -> list[int]:
-        return [request.most_ma for request in ordered]
+    def too_much(ordered: list[Request], _shares: list[float], room: list[int]) -> Rounded:
+        return Rounded([request.most_ma for request in ordered], list(room))
 
     monkeypatch.setattr(sharing, "round_down", too_much)
     _, plan = tick(SITE, Memory(), seen)
@@ -54,7 +59,7 @@ def test_an_error_planted_in_the_sharing_sends_failsafe_currents(monkeypatch: py
 
 def test_an_error_planted_in_the_filling_alone_is_caught_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def greedy(ordered: list[Request], _room: list[int]) -> Fill:
-        return Fill(tuple(float(request.most_ma) for request in ordered), tuple(None for _ in ordered))
+        return Fill([float(request.most_ma) for request in ordered], [None for _ in ordered])
 
     monkeypatch.setattr(sharing, "fill", greedy)
     _, plan = tick(SITE, Memory(), image(10.0, [charging(name, 9.5, 16) for name in ("A1", "A2", "M1")]))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from controller.allocation.control import tick
-from controller.allocation.image import Memory, Plan
+from controller.allocation.image import Plan
+from controller.allocation.memory import Memory
 from controller.allocation.overdraw import tolerance_ma
 from drivers.api import Phases
 from tests.allocation.builders import charging, circuit, idle, image, layout, obeyed, point, three

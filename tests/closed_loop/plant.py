@@ -11,7 +11,8 @@ from typing import Any
 
 from controller.allocation.circuits import Circuit, Rotation, SupplyPoint
 from controller.allocation.control import tick
-from controller.allocation.image import Demand, EvseImage, Layout, Memory, Plan, ProcessImage
+from controller.allocation.image import Demand, EvseImage, Layout, Plan, ProcessImage
+from controller.allocation.memory import Memory
 from drivers.api import EvseReading, EvState, FallBack, Health, MeterReading, Phases
 
 STEP_S = 0.1

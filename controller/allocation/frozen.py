@@ -1,0 +1,38 @@
+"""A meter that answers, but always with the same values.
+
+A steady load can look like that, so silence of the values alone proves nothing. Our own EVs do: when they must have
+drawn at least 2 A more or less than at the last change of the meter, for 3 s, and it has not moved by a milliampere
+or a watt, it does not measure any more (a CT that hangs loose, a gateway that repeats its last answer).
+"""
+
+from dataclasses import replace
+
+from controller.allocation.memory import Metered, Sample
+from drivers.api import MeterReading, Phases
+
+MOVED_MA = 2000
+SURE_AFTER_S = 3.0
+
+
+def observe(known: Metered | None, reading: MeterReading, *, least_ma: Phases, most_ma: Phases) -> Metered:
+    """A newer reading; the bounds are those of what our EVs drew at its moment."""
+    sample = Sample(reading.t_s, reading.current_ma)
+    samples = (sample,) if known is None else (*known.samples, sample)[-2:]
+    if known is None or not _same(known.newest, reading):
+        return Metered(samples, reading, least_ma, most_ma)
+    moved = any(
+        low > most + MOVED_MA or high < least - MOVED_MA
+        for low, high, least, most in zip(least_ma, most_ma, known.least_ma, known.most_ma, strict=True)
+    )
+    since_s = (reading.t_s if known.disagrees_s is None else known.disagrees_s) if moved else None
+    if is_frozen(known):
+        since_s = known.disagrees_s
+    return Metered(samples, reading, known.least_ma, known.most_ma, since_s)
+
+
+def is_frozen(seen: Metered) -> bool:
+    return seen.disagrees_s is not None and seen.newest.t_s - seen.disagrees_s >= SURE_AFTER_S
+
+
+def _same(one: MeterReading, other: MeterReading) -> bool:
+    return replace(one, t_s=0.0, slow_t_s=None) == replace(other, t_s=0.0, slow_t_s=None)
