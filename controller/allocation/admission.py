@@ -2,7 +2,8 @@
 
 Walk the requests in order (`request.in_order`) and reserve the minimum where it fits. Within a priority those that
 charge stand first until their slot is over; then those that have waited for a whole slot; then those that charge
-on; then newcomers, the light before the heavy, because one EVSE on three phases can block three on one.
+on; then newcomers, the light before the heavy, because one EVSE on three phases can block three on one. A newcomer
+whose place two others could have gives it up to them (`swaps`).
 
 One that is due and does not fit yet *claims* its place: nobody new is admitted to what it needs, while those that
 charge go on. On its links the number of slots that are not over can then only fall, so that after one more slot
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.allocation.request import Request, Standing, fits, tight
+from controller.allocation.swaps import swap
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,22 @@ def admit(ordered: Sequence[Request], room_ma: Sequence[int]) -> Admission:
             probation.add(request.id)
         else:
             admitted.append(request)
+    if blocked and claimed is not None and not claimed.claimed_ma:
+        admitted = _swapped(ordered, admitted, blocked, left)
     return Admission(tuple(admitted), blocked, frozenset(probation))
+
+
+def _swapped(
+    ordered: Sequence[Request], admitted: Sequence[Request], blocked: dict[str, tuple[int, ...]], left: list[int]
+) -> list[Request]:
+    turned_away = [one for one in ordered if one.id in blocked and one.standing is Standing.WAITING]
+    names = {one.id for one in admitted}
+    for out, instead in swap(admitted, turned_away, left):
+        names = (names - {out.id}) | {one.id for one in instead}
+        for one in instead:
+            del blocked[one.id]
+        blocked[out.id] = tight(out.links, left, out.least_ma)
+    return [one for one in ordered if one.id in names]
 
 
 @dataclass(frozen=True, slots=True)

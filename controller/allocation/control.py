@@ -26,7 +26,7 @@ from controller.allocation.limits import in_force
 from controller.allocation.memory import EvseMemory, Memory, Turn
 from controller.allocation.overdraw import DISABLED
 from controller.allocation.reasons import Explainer
-from controller.allocation.report import alarms, ceilings, circuit_plans, claims
+from controller.allocation.report import alarms, ceilings, circuit_plans, claims, differences
 from controller.allocation.request import Standing
 from controller.allocation.sharing import Shares, share_out
 from controller.allocation.situation import Question, Situation, may_charge, pose
@@ -87,11 +87,21 @@ def _decide(situation: Situation, limits: tuple[Limit, ...]) -> _Decision:
         one.point.id: emissions[one.point.id].current_ma if one.reachable else _unreachable_ma(one)
         for one in situation.evses
     }
-    wrong = violations(situation.wiring.layout, claims(situation, current), ceilings(situation, question))
+    layout = situation.wiring.layout
+    wrong = violations(layout, claims(situation, current), ceilings(situation, question))
+    apart = tuple(differences(situation))
+    if apart:
+        wanted = {one.point.id: _wanted_ma(one, shares) for one in situation.evses}
+        wrong += violations(layout, claims(situation, wanted), apart)
     if wrong:
         current = {one.point.id: _failsafe_ma(one, situation.now_s) for one in situation.evses}
     said = tuple(f"guard: {text}" for text in wrong)
     return _Decision(situation, limits, question, shares, emissions, current, said)
+
+
+def _wanted_ma(evse: Watched, shares: Shares) -> int:
+    share = shares.get(evse.point.id)
+    return 0 if share is None else share.current_ma
 
 
 def _unreachable_ma(evse: Watched) -> int:

@@ -74,10 +74,11 @@ def _raise(evse: Watched, from_ma: int, left: Sequence[int], answered: _Answered
     request = answered.question.requests[evse.point.id]
     wanted = answered.shares[evse.point.id].current_ma
     own_ma = max(evse.counted_ma, from_ma)
-    free = _free_ma(request.links, left) + own_ma
+    links = answered.question.links[evse.point.id]
+    free = _free_ma(links, left) + own_ma
     possible = min(wanted, _ramped(evse, from_ma, request.least_ma), evse.point.on_grid(max(0, free)))
     delayed = possible < wanted
-    behind = tight(request.links, left, wanted - own_ma) if delayed else ()
+    behind = tight(links, left, wanted - own_ma) if delayed else ()
     if possible <= from_ma or possible < request.least_ma or _not_worth_it(evse, from_ma, possible):
         return Emission(from_ma, delayed=True, behind=behind)
     return Emission(possible, raised=True, delayed=delayed, behind=behind)

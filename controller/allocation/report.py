@@ -37,7 +37,6 @@ def ceilings(situation: Situation, question: Question) -> Iterator[Ceiling]:
             base_ma,
             allowed_ma=lowest.circuit(circuit)[0],
             allowed_w=None if power is None else power[0],
-            apart_ma=circuit.unbalance_ma,
         )
     groups = {(Scope.CHARGING, name): members for name, members in below.items()}
     groups.update({(Scope.GROUP, name): members for name, members in layout.groups.items()})
@@ -51,6 +50,15 @@ def ceilings(situation: Situation, question: Question) -> Iterator[Ceiling]:
                 allowed_ma=None if current is None else Phases(current[0], current[0], current[0]),
                 allowed_w=None if power_w is None else power_w[0],
             )
+
+
+def differences(situation: Situation) -> Iterator[Ceiling]:
+    """How far phases may be apart once all raises have been carried out."""
+    layout = situation.wiring.layout
+    below = members_of(layout)
+    for circuit, base_ma in zip(layout.circuits, situation.base_ma, strict=True):
+        if circuit.unbalance_ma is not None:
+            yield Ceiling(circuit.id, below[circuit.id], base_ma, apart_ma=circuit.unbalance_ma)
 
 
 def circuit_plans(

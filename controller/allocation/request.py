@@ -51,7 +51,7 @@ def in_order(requests: Iterable[Request]) -> list[Request]:
 
 def _place(one: Request) -> tuple[int, int, int, int, float, str]:
     waiting = one.standing is Standing.WAITING
-    urgency, burden = (-one.urgency, one.phases) if waiting else (0, 0)
+    urgency, burden = (-one.urgency, one.phases * one.least_ma) if waiting else (0, 0)
     return -one.priority, one.standing, urgency, burden, one.since_s, one.id
 
 

@@ -49,7 +49,8 @@ class Question:
     """`room_ma` per link is for the reachable EVSEs together, and `limited_by` the limit that says so, if one does.
 
     Room can be negative, when what is not ours or cannot be reached is too much already. `links` are those of each
-    EVSE, asking or not. `capped` names what lowers an EVSE's own maximum: a limit, or the session or EV itself.
+    EVSE, asking or not, but for the differences between phases, which need not hold while raises are under way
+    (they burn no fuse). `capped` names what lowers an EVSE's own maximum: a limit, or the session or EV itself.
     """
 
     requests: Mapping[str, Request]
@@ -77,16 +78,18 @@ def pose(situation: Situation, limits: Iterable[Limit]) -> Question:
     first = len(room)
     limited_by.update({first + place: cap.limit for place, cap in enumerate(caps.caps) if cap.limit is not None})
     room += [cap.room_ma for cap in caps.caps]
+    first_balance = len(room) - 3 * len(caps.balances)
     links: dict[str, tuple[int, ...]] = {}
     requests: dict[str, Request] = {}
     capped: dict[str, Limit | str] = {}
     for one in situation.evses:
         name = one.point.id
-        links[name] = wiring.links[name][one.phases]
+        path = links[name] = wiring.links[name][one.phases]
         if caps.caps:
-            links[name] += cap_links(caps.caps, first, one)
+            path += cap_links(caps.caps, first, one)
+            links[name] = tuple(link for link in path if link < first_balance)
         if may_charge(one, situation.now_s) and one.image.demand is not None:
-            requests[name], why = _request(situation, one, one.image.demand, lowest, links[name])
+            requests[name], why = _request(situation, one, one.image.demand, lowest, path)
             if why is not None:
                 capped[name] = why
     return Question(requests, tuple(room), limited_by, caps.caps, caps.balances, links, lowest, capped)

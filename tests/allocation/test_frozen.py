@@ -1,0 +1,60 @@
+"""A meter that answers with the same values whatever happens is no meter."""
+
+from dataclasses import replace
+
+from controller.allocation.control import tick
+from controller.allocation.frozen import SURE_AFTER_S, is_frozen, observe
+from controller.allocation.image import Plan
+from controller.allocation.memory import Memory, Metered
+from drivers.api import MeterReading, Phases
+from tests.allocation.builders import charging, circuit, image, layout, metered, point, three
+
+
+def watch(values: list[tuple[MeterReading, float]]) -> Metered:
+    """Readings with what our EVs drew for certain at that moment."""
+    known: Metered | None = None
+    for reading, ours_a in values:
+        known = observe(known, reading, least_ma=three(ours_a), most_ma=three(ours_a))
+    assert known is not None
+    return known
+
+
+def same(t_s: float) -> MeterReading:
+    return replace(metered(t_s, three(20)), energy_import_wh=1000)
+
+
+def test_the_same_values_while_our_evs_stand_still_are_a_steady_load() -> None:
+    assert not is_frozen(watch([(same(float(n)), 10.0) for n in range(100)]))
+
+
+def test_the_same_values_while_our_evs_moved_are_no_measurement() -> None:
+    moved = [(same(float(n)), 10.0 if n < 5 else 13.0) for n in range(20)]
+    assert is_frozen(watch(moved))
+    assert not is_frozen(watch(moved[: 5 + int(SURE_AFTER_S)])), "not before it has lasted"
+
+
+def test_a_difference_of_an_ampere_is_within_doubt() -> None:
+    assert not is_frozen(watch([(same(float(n)), 10.0 if n < 5 else 11.5) for n in range(50)]))
+
+
+def test_any_value_that_moves_shows_that_it_lives() -> None:
+    stuck = [(same(float(n)), 10.0 if n < 5 else 16.0) for n in range(20)]
+    assert not is_frozen(watch([*stuck, (replace(same(20.0), energy_import_wh=1001), 16.0)]))
+
+
+def test_once_frozen_it_stays_so_until_a_value_moves() -> None:
+    back = [(same(float(n)), 16.0 if 5 <= n < 20 else 10.0) for n in range(40)]
+    assert is_frozen(watch(back))
+
+
+def test_a_meter_whose_ct_hangs_loose_counts_as_lost_and_is_named() -> None:
+    site = layout([circuit("main", 32, other_a=20, meter="grid")], [point("A")])
+    memory, set_a, plans = Memory(), 6.0, list[Plan]()
+    for second in range(1, 40):
+        loose = MeterReading(second - 0.3, Phases(0, 0, 0), 0, signed=True)
+        now = charging("A", second - 0.2, set_a, three(set_a))
+        memory, plan = tick(site, memory, image(float(second), [now], grid=loose))
+        plans.append(plan)
+        set_a = plan.evses[0].current_ma / 1000
+    assert plans[-1].alarms == ("main: meter grid does not follow our EVs, its largest building load counts",)
+    assert plans[-1].evses[0].current_ma == 12_000, "32 A less the largest load of the building"
