@@ -131,8 +131,8 @@ def test_weights_divide_what_lies_above_the_minimum_level() -> None:
 
 
 def test_a_minimum_above_the_level_is_kept_and_the_others_give_way() -> None:
-    filled = fill(in_order([simple("A", 0, least=14_000), simple("B", 0), simple("C", 0)]), [32_000])
-    assert filled.current_ma == pytest.approx([14_000, 9000, 9000])
+    filled = fill(in_order([simple("A", 0), simple("B", 0), simple("C", 0, least=14_000)]), [32_000])
+    assert filled.current_ma == pytest.approx([9000, 9000, 14_000])
 
 
 def test_what_one_cannot_use_upstream_goes_to_the_others() -> None:
