@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: check test demo format lock wheel clean
+.PHONY: check test demo bench format lock wheel clean
 
 $(STAMP): setup.cfg pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,9 @@ test: $(STAMP)  ## the whole suite; ARGS="-k name" for a part
 
 demo: $(STAMP)  ## a simulated site with this controller; ARGS="--minutes 3 --report report.json" runs unattended
 	$(BIN)/ampyard demo $(ARGS)
+
+bench: $(STAMP)  ## figures into build/; ONLY=allocation, SESSIONS=FILE, THOROUGH=1
+	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(THOROUGH),--thorough)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -76,12 +76,11 @@ def estimate(wiring: Wiring, image: ProcessImage, memory: Memory, evses: Mapping
         last = memory.base_ma.get(circuit.id)
         if circuit.meter is not None:
             below = [evses[name] for name in wiring.below[place]]
-            seen = _meter(memory, image, circuit.meter, below)
+            seen, sums = _meter(memory, image, circuit.meter, below)
             if seen is not None:
                 metered[circuit.meter] = seen
             if seen is not None and _fresh(wiring.layout, circuit.meter, seen, image.now_s):
                 measured[place] = seen.samples[-1].current_ma
-                sums = [_sum(drawn(one, sample.t_s) for one in below) for sample in seen.samples]
                 last = _follow(last, seen.samples, sums, elapsed_s)
                 base[place] = _doubted(circuit, seen.samples[-1], last, sums[-1])
             else:
@@ -95,13 +94,16 @@ def estimate(wiring: Wiring, image: ProcessImage, memory: Memory, evses: Mapping
     return Estimate(tuple(base), tuple(measured), metered, remembered, frozen)
 
 
-def _meter(memory: Memory, image: ProcessImage, meter: str, below: Iterable[Watched]) -> Metered | None:
-    known = memory.metered.get(meter)
-    reading = image.meters.get(meter)
-    if reading is None or (known is not None and known.newest.t_s >= reading.t_s):
-        return known
-    ours = _sum(drawn(one, reading.t_s) for one in below)
-    return observe(known, reading, least_ma=ours.least, most_ma=ours.most)
+def _meter(
+    memory: Memory, image: ProcessImage, meter: str, below: Sequence[Watched]
+) -> tuple[Metered | None, list[Drawn]]:
+    """What is known of a meter, and what the EVs drew at each of its samples."""
+    known, reading = memory.metered.get(meter), image.meters.get(meter)
+    times = [] if known is None else [sample.t_s for sample in known.samples]
+    if reading is None or (times and times[-1] >= reading.t_s):
+        return known, [_sum(below, t_s) for t_s in times]
+    sums = [_sum(below, t_s) for t_s in (*times[-1:], reading.t_s)]
+    return observe(known, reading, least_ma=sums[-1].least, most_ma=sums[-1].most), sums
 
 
 def _fresh(layout: Layout, meter: str, seen: Metered, now_s: float) -> bool:
@@ -114,13 +116,14 @@ def _all_heard_of(evses: Iterable[Watched]) -> bool:
     return all(one.image.reading is not None or one.image.health is Health.LOST for one in evses)
 
 
-def _sum(amounts: Iterable[Drawn]) -> Drawn:
+def _sum(evses: Iterable[Watched], at_s: float) -> Drawn:
     least, most, shown = [0, 0, 0], [0, 0, 0], [0, 0, 0]
-    for one in amounts:
-        for total, part in ((least, one.least), (most, one.most), (shown, one.shown)):
-            total[0] += part[0]
-            total[1] += part[1]
-            total[2] += part[2]
+    for evse in evses:
+        one = drawn(evse, at_s)
+        for phase in range(3):
+            least[phase] += one.least[phase]
+            most[phase] += one.most[phase]
+            shown[phase] += one.shown[phase]
     return Drawn(Phases(*least), Phases(*most), Phases(*shown))
 
 

@@ -88,7 +88,7 @@ class _Level:
     _spots: list[_Spot] = field(default_factory=list)
     _spot: list[_Spot] = field(default_factory=list)
     """Of each EVSE."""
-    _below: dict[int, list[_Spot]] = field(default_factory=dict)
+    _below: list[list[_Spot]] = field(init=False)
     """Of each link that can bind."""
     _resting: list[float] = field(init=False)
     """A of a link: the load that does not rise."""
@@ -97,6 +97,8 @@ class _Level:
     _open: list[bool] = field(init=False)
     """Neither full nor bound."""
     _started: list[bool] = field(init=False)
+    _moved: set[int] = field(default_factory=set)
+    """Links that rise differently since they were last looked at."""
     _expected: dict[int, float] = field(default_factory=dict)
     """The level of a link's valid entry in `_binds`."""
     _binds: list[tuple[float, int]] = field(default_factory=list)
@@ -124,18 +126,20 @@ class _Level:
 
     def _find_links(self) -> None:
         """Leave out the links that could carry everybody's maximum."""
+        requests, resting = self.requests, self._resting
         highest = [0] * len(self.room)
         for spot in self._spots:
-            most_ma = sum([self.requests[place].most_ma for place in spot.places])
+            most_ma = sum([requests[place].most_ma for place in spot.places])
             for link in spot.links:
                 highest[link] += most_ma
         can_bind = [most > room for most, room in zip(highest, self.room, strict=True)]
+        below = self._below = [[] for _ in self.room]
         for spot in self._spots:
             spot.links = tuple([link for link in spot.links if can_bind[link]])
-            least_ma = sum([self.requests[place].least_ma for place in spot.places])
+            least_ma = sum([requests[place].least_ma for place in spot.places])
             for link in spot.links:
-                self._resting[link] += least_ma
-                self._below.setdefault(link, []).append(spot)
+                resting[link] += least_ma
+                below[link].append(spot)
 
     def rise(self) -> None:
         requests, binds = self.requests, self._binds
@@ -167,9 +171,17 @@ class _Level:
                 moved[1] += request.weight
         for links, (least_ma, weight) in starting.items():
             self._move(links, -least_ma, weight)
-        for link in {link for links in starting for link in links}:
-            self._expect(link, max(level, self._binds_at(link)))
+        self._moved.update(*starting)
+        self._look_ahead(level, starts[first][0])
         return first
+
+    def _look_ahead(self, level: float, until: float) -> None:
+        """Expect the links that bind before the next ones start to rise; the others are looked at again then."""
+        resting, rising, room = self._resting, self._rising, self.room
+        for link in [one for one in self._moved if resting[one] + rising[one] * until >= room[one]]:
+            self._moved.remove(link)
+            if rising[link]:
+                self._expect(link, max(level, (room[link] - resting[link]) / rising[link]))
 
     def _expect(self, link: int, level: float) -> None:
         if level < self._expected.get(link, _NEVER):
@@ -216,6 +228,7 @@ class _Level:
         return (self.room[link] - self._resting[link]) / self._rising[link]
 
     def _move(self, links: Sequence[int], resting_ma: float, rising: int) -> None:
+        resting, slope = self._resting, self._rising
         for link in links:
-            self._resting[link] += resting_ma
-            self._rising[link] += rising
+            resting[link] += resting_ma
+            slope[link] += rising

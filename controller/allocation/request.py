@@ -58,9 +58,12 @@ def _place(one: Request) -> tuple[int, int, int, int, float, str]:
 def fits(links: Iterable[int], room_ma: list[int], amount_ma: int) -> bool:
     """Take the amount from each link, or leave all as they were where one has less."""
     for link in links:
+        if room_ma[link] < amount_ma:
+            return False
+    for link in links:
         room_ma[link] -= amount_ma
     for link in links:
-        if room_ma[link] < 0:
+        if room_ma[link] < 0:  # it is named more than once
             give_back(links, room_ma, amount_ma)
             return False
     return True

@@ -1,4 +1,4 @@
-"""Admission, filling and rounding in a row: the allocation of one moment, without memory or time."""
+"""What is set aside, admission, filling and rounding in a row: the allocation of one moment, without memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from controller.allocation.caps import Balance
 from controller.allocation.filling import Fill, fill
 from controller.allocation.request import Request, in_order, tight
 from controller.allocation.rounding import Rounded, round_down
+from controller.allocation.urgency import set_aside
 
 _PASSES = 50
 
@@ -36,7 +37,9 @@ def share_out(requests: Iterable[Request], room_ma: Sequence[int], balances: Seq
     makes room on the others, until nobody gets more. Each pass keeps every limit.
     """
     ordered = in_order(requests)
-    shares = _share(ordered, ordered, room_ma)
+    first = set_aside(ordered, room_ma)
+    ordered = ordered if first is ordered else in_order(first)
+    shares = _share(first, ordered, room_ma)
     for _ in range(_PASSES if balances else 0):
         given = {name: share.current_ma for name, share in shares.items() if share.admitted}
         kept = [replace(one, least_ma=given[one.id]) if one.id in given else one for one in ordered]

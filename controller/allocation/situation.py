@@ -12,6 +12,7 @@ from controller.allocation.limits import Lowest, usable_ma
 from controller.allocation.overdraw import PAUSED, REDUCED
 from controller.allocation.phases import LIVE_MA
 from controller.allocation.request import Request, Standing
+from controller.allocation.urgency import Offer, is_over, urgency
 from controller.allocation.watch import Watched
 from controller.allocation.wiring import Wiring
 from drivers.api import Phases
@@ -130,7 +131,9 @@ def _request(
     most_ma, why = _most(evse, demand, lowest, situation.wiring.layout.voltage_mv)
     if evse.memory.overdrawing.stage == REDUCED:
         most_ma = min(most_ma, least_ma)
-    standing, since_s = _standing(evse, demand, situation)
+    offer = Offer(most_ma, evse.phases, situation.wiring.layout.voltage_mv)
+    pressed = urgency(demand.deadline, offer, situation.now_s, charging=evse.memory.turn.admitted)
+    standing, since_s = _standing(evse, demand, pressed, situation)
     request = Request(
         id=point.id,
         least_ma=least_ma,
@@ -141,6 +144,7 @@ def _request(
         priority=demand.priority,
         standing=standing,
         since_s=since_s,
+        urgency=pressed,
         phases=evse.phases,
         probation=_on_probation(evse, demand, situation.now_s),
     )
@@ -157,15 +161,16 @@ def _most(evse: Watched, demand: Demand, lowest: Lowest, voltage_mv: int) -> tup
     return most_ma, why
 
 
-def _standing(evse: Watched, demand: Demand, situation: Situation) -> tuple[Standing, float]:
+def _standing(evse: Watched, demand: Demand, pressed: int, situation: Situation) -> tuple[Standing, float]:
     turn, now_s = evse.memory.turn, situation.now_s
     since_s = demand.since_s if turn.since_s is None else turn.since_s
-    over = now_s - since_s >= situation.wiring.layout.slot_s
+    slot_s = situation.wiring.layout.slot_s
     if not turn.admitted:
-        return (Standing.DUE if over else Standing.WAITING), since_s
+        due = is_over(now_s - since_s, slot_s, pressed)
+        return (Standing.DUE if due else Standing.WAITING), since_s
     if _idle(evse):
         return Standing.IDLE, -since_s
-    return (Standing.OVERSTAYING, -since_s) if over else (Standing.SERVING, since_s)
+    return (Standing.OVERSTAYING, -since_s) if now_s - since_s >= slot_s else (Standing.SERVING, since_s)
 
 
 def _idle(evse: Watched) -> bool:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from controller.allocation.circuits import Circuit, Rotation, SupplyPoint
@@ -11,6 +11,7 @@ from controller.allocation.image import Demand, EvseImage, Layout, Limit, Plan, 
 from controller.allocation.memory import Memory
 from controller.allocation.request import Request, Standing
 from drivers.api import NO_CURRENT, EvseReading, EvState, FallBack, Health, MeterReading, Phases
+from tests.bench.sites import Site
 
 WATCHED = FallBack(15.0, 6000, verified=True, holds_last=False, power_up_ma=0)
 UNWATCHED = FallBack(None, 0, verified=False, holds_last=False, power_up_ma=None)
@@ -94,15 +95,8 @@ def obeyed(image: EvseImage, plan: Plan, t_s: float, *, drawn: Phases | None = N
     )
 
 
-@dataclass(frozen=True)
-class Instance:
-    """A random sharing problem: links are plain numbers, paths lead up a random tree."""
-
-    requests: tuple[Request, ...]
-    room_ma: tuple[int, ...]
-
-
-def random_instance(seed: int, *, same_steps: bool = False) -> Instance:
+def random_instance(seed: int, *, same_steps: bool = False) -> Site:
+    """A sharing problem of another kind than `sites.site` makes: paths lead up a random tree of any depth."""
     dice = random.Random(seed)
     boards = dice.randint(1, 6)
     parents = [None if board == 0 else dice.randrange(board) for board in range(boards)]
@@ -131,7 +125,7 @@ def random_instance(seed: int, *, same_steps: bool = False) -> Instance:
                 since_s=float(dice.randrange(100)),
             )
         )
-    return Instance(tuple(requests), tuple(rooms))
+    return Site(tuple(requests), tuple(rooms))
 
 
 def run(site: Layout, images: Iterable[ProcessImage], memory: Memory | None = None) -> Plan:

@@ -11,63 +11,21 @@ from hypothesis import strategies as st
 from controller.allocation.filling import fill
 from controller.allocation.request import Request, in_order
 from controller.allocation.sharing import share_out
-from tests.allocation.builders import Instance, random_instance
+from tests.allocation.builders import random_instance
+from tests.allocation.invariants import misrounded, shut_out, unfair, wasteful
+from tests.bench.sites import Site, broken
 
 CHUNKS = range(0, 2500, 250)
 
 
-def loads(instance: Instance, currents: dict[str, float]) -> list[float]:
-    """Per link, by walking the requests once more."""
-    total = [0.0] * len(instance.room_ma)
-    for request in instance.requests:
-        for link in request.links:
-            total[link] += currents[request.id]
-    return total
-
-
-def check(instance: Instance) -> None:
+def check(instance: Site) -> None:
     shares = share_out(instance.requests, instance.room_ma)
-    by_id = {request.id: request for request in instance.requests}
-    rounded = loads(instance, {name: share.current_ma for name, share in shares.items()})
-    exact = loads(instance, {name: share.exact_ma for name, share in shares.items()})
-    assert all(load <= room for load, room in zip(rounded, instance.room_ma, strict=True))
-    assert all(load <= room + 1e-3 for load, room in zip(exact, instance.room_ma, strict=True))
-    for name, share in shares.items():
-        request = by_id[name]
-        if not share.admitted:
-            assert share.current_ma == 0
-            continue
-        assert request.least_ma <= share.current_ma <= request.most_ma
-        assert (share.current_ma - request.least_ma) % request.step_ma == 0
-        assert share.current_ma > share.exact_ma - request.step_ma
-        blocked = [link for link in request.links if instance.room_ma[link] - rounded[link] < request.step_ma]
-        assert share.current_ma == request.most_ma or blocked, "work conserving: one more step fits"
-        assert set(share.tight) == (set(blocked) if share.current_ma < request.most_ma else set())
+    found = broken(instance, {name: share.current_ma for name, share in shares.items()})
+    assert not [*found, *misrounded(instance, shares), *wasteful(instance, shares), *shut_out(instance, shares)]
 
 
-def certify(instance: Instance) -> None:
-    """Each EVSE below its maximum has a full link where nobody of no higher rank has a larger share."""
-    shares = share_out(instance.requests, instance.room_ma)
-    admitted = [request for request in instance.requests if shares[request.id].admitted]
-    exact = loads(instance, {name: share.exact_ma for name, share in shares.items()})
-    for one in admitted:
-        mine = shares[one.id].exact_ma
-        if mine >= one.most_ma - 1e-3:
-            continue
-        assert any(
-            exact[link] >= instance.room_ma[link] - 1e-2
-            and all(
-                shares[other.id].exact_ma <= other.least_ma + 1e-3
-                or other.priority > one.priority
-                or (
-                    other.priority == one.priority
-                    and shares[other.id].exact_ma / other.weight <= max(mine, one.least_ma) / one.weight + 1e-3
-                )
-                for other in admitted
-                if link in other.links
-            )
-            for link in one.links
-        ), one
+def certify(instance: Site) -> None:
+    assert not unfair(instance, share_out(instance.requests, instance.room_ma))
 
 
 @pytest.mark.parametrize("first", CHUNKS)
