@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +17,22 @@ from types import ModuleType
 
 from controller.appliance.starts import CRASHES, RETRY_S, WINDOW_S, Starts
 from controller.appliance.systemd import Notifier
-from controller.charging.commands import Command, Outcome, Reload, ResendParked, Result, SetVariable
+from controller.charging.commands import (
+    ClearChargingProfiles,
+    Command,
+    FindChargingProfiles,
+    Outcome,
+    ReadSchedule,
+    ReleaseStop,
+    Reload,
+    ResendParked,
+    Result,
+    SetChargingProfile,
+    SetLimit,
+    SetVariable,
+    WithdrawLimit,
+)
+from controller.charging.records import Route
 from controller.charging.rows import Row, RowError
 from controller.charging.session import EvseState, Idle
 from controller.charging.view import SiteView
@@ -26,21 +41,27 @@ from controller.config.problems import ConfigError
 from controller.config.proof import load
 from controller.config.slices import SiteConfig
 from controller.csms.variables import Variables
+from controller.mqtt.slice import MqttSlice
 from controller.runtime.authoriser import Authoriser
 from controller.runtime.cycle import Cycle
-from controller.runtime.limits import LimitBook
+from controller.runtime.demand import Demands
+from controller.runtime.edge_slot import EdgeSlot, RunningEdge
+from controller.runtime.limit_desk import STATE_KEY as LIMITS_KEY
+from controller.runtime.limit_desk import LimitDesk
 from controller.runtime.owner import OwnerParts
 from controller.runtime.panorama import Nameplate, Panorama, Sights
-from controller.runtime.plant import Bus, Plant, PlantParts, RunningReader, orphans, stored_state
+from controller.runtime.plant import Bus, Plant, PlantParts, RunningInput, RunningReader, orphans, stored_state
 from controller.runtime.registers import BillingRegister
 from controller.runtime.site import Site, SiteEvse
-from controller.runtime.slices import BusSlice, EvseSlice, ReaderSlice
+from controller.runtime.slices import BusSlice, EvseSlice, ReaderSlice, SensorSlice
+from controller.runtime.smart_charging import SmartCharging, SmartChargingParts
 from controller.runtime.supervise import Supervised
 from controller.runtime.taps import STATE_KEY, ReaderFacts, TapDesk
 from controller.runtime.upstream import Upstream, UpstreamParts
 from controller.store.errors import StoreError
 from controller.store.store import Store
-from drivers.api import Sink
+from drivers.api import FileSetup, LineSetup, RegisterSetup, Sink
+from drivers.inputs.file import FileInput
 from drivers.modbus.bus import ModbusBus
 from drivers.rfid.reader import SerialReader
 
@@ -103,6 +124,7 @@ class Start:
 
     stored: Mapping[str, Row]
     variables: Variables | None
+    profiles: Mapping[Route, Sequence[str]]
 
 
 class App:
@@ -114,8 +136,9 @@ class App:
         self._store = store
         self._clock = clock
         self._notifier = Notifier(os.environ)
-        self._limits = LimitBook()
+        self._limits = LimitDesk(store=store, clock=clock, prompt=lambda: self._cycle.prompt())
         self._upstream = Upstream(UpstreamParts(store, clock, self.ask, self.look))
+        self._mqtt = EdgeSlot("MQTT", self._build_mqtt, clock)
         self._reloading = asyncio.Lock()
         self._pages = Supervised("local page", self._serve_pages, clock)
         self._page_changed: Callable[[], None] | None = None
@@ -133,7 +156,8 @@ class App:
         self._orphans = orphans(stored, {evse.id for evse in self._config.plant.evses})
         for evse in self._config.plant.evses:
             stored_state(stored, evse.id)
-        return Start(stored, await self._upstream.variables_for(self._config.csms))
+        variables = await self._upstream.variables_for(self._config.csms)
+        return Start(stored, variables, await self._store.charging_profiles())
 
     async def run(self, start: Start, *, safe_mode: bool = False) -> None:
         """Until cancelled. The cycle comes after the devices: its first look waits for those that it knows."""
@@ -143,9 +167,12 @@ class App:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._build(start.stored)
+                self._profiles.load(start.profiles)
                 self._apply(self._config, start.variables)
+                tasks.create_task(self._smart_charging.run(), name="charging profiles")
                 tasks.create_task(self._cycle.run(), name="cycle")
                 tasks.create_task(self._site.run(), name="site")
+                tasks.create_task(self._limits.run(), name="limits")
                 tasks.create_task(self._keep_time(), name="clock")
                 tasks.create_task(self._pages.run(), name="page")
                 if safe_mode:
@@ -171,10 +198,12 @@ class App:
             with_group=self._authoriser.with_group,
         )
         self._desk.load(stored.get(STATE_KEY))
+        self._limits.load(stored.get(LIMITS_KEY))
         self._site = Site(
             desk=self._desk,
             token=self._authoriser.token,
             rules=self._upstream.rules,
+            hindrance=lambda mode: self._demands.book.hindrance(mode),
             administer=self._administer,
         )
         self._plant = Plant(
@@ -182,17 +211,36 @@ class App:
                 clock=self._clock,
                 build_bus=_build_bus,
                 build_reader=_build_reader,
+                build_input=_build_input,
                 owner=self._owner_parts,
                 stored=stored,
                 tapped=self._site.tapped,
+                sensed=self._limits.sensed,
                 heard=lambda: self._cycle.heard(),
                 prompt=lambda: self._cycle.prompt(),
             ),
             self._tasks,
         )
+        self._demands = Demands(clock=self._clock, active=self._limits.inputs.active)
         self._cycle = Cycle(
-            limits=self._limits, clock=self._clock, period_s=self._config.cycle_s, on_plan=self._changed
+            limits=self._limits.book,
+            demands=self._demands,
+            clock=self._clock,
+            period_s=self._config.cycle_s,
+            on_plan=self._changed,
         )
+        self._profiles = SmartCharging(
+            SmartChargingParts(
+                store=self._store,
+                clock=self._clock,
+                limits=self._limits.book,
+                prompt=self._cycle.prompt,
+                layout=lambda: self._plant.controlled.layout,
+                states=lambda: {name: evse.owner.state for name, evse in self._site.evses.items()},
+            )
+        )
+        self._smart_charging = Supervised("charging profiles", self._profiles.run, self._clock)
+        self._site.starts = self._profiles
         plate = Nameplate(self._config.id, self._config.name, product_version())
         self._panorama = Panorama(plate, self._sights())
 
@@ -200,6 +248,8 @@ class App:
         return Sights(
             plant=self._plant,
             cycle=self._cycle,
+            demands=self._demands,
+            limits=self._limits,
             clock=self._clock,
             csms=self._upstream.views,
             supervised=self._supervised,
@@ -230,13 +280,17 @@ class App:
         self._plant.change_to(config.plant)
         self._upstream.change_to(config.csms, variables, self._tasks)
         self._authoriser.accounts = {account.uid: account for account in config.accounts}
+        self._demands.book = config.rules
         self._cycle.controlled = self._plant.controlled
+        self._limits.change_to(config.limits)
+        self._mqtt.change_to(config.mqtt, self._tasks)
         self._site.evses = {
-            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device)
+            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device, unit.plan.point.min_ma)
             for name, unit in self._plant.evses.items()
         }
         self._desk.owners = {name: evse.owner for name, evse in self._site.evses.items()}
         self._desk.readers = self._reader_facts()
+        self._profiles.change_to(config.csms)
         self._config = config
         self._changed()
 
@@ -254,12 +308,14 @@ class App:
     def _owner_changed(self, before: EvseState, after: EvseState) -> None:
         if before is not after:
             self._site.changed(before, after)
+            self._profiles.sessions_changed()
         self._cycle.prompt()
         self._changed()
 
     def _changed(self) -> None:
         self._panorama.changed()
         self._upstream.site_changed()
+        self._mqtt.changed()
         if self._page_changed is not None:
             self._page_changed()
 
@@ -277,6 +333,12 @@ class App:
                 return await self._upstream.set_variable(name, value)
             case ResendParked():
                 return await self._upstream.resend_parked()
+            case SetChargingProfile() | ClearChargingProfiles() | FindChargingProfiles() | ReadSchedule():
+                return await self._profiles.ask(command)
+            case SetLimit() | WithdrawLimit() | ReleaseStop():
+                outcome = await self._limits.ask(command)
+                self._changed()
+                return outcome
             case _:
                 return Outcome(Result.UNKNOWN, "no such command")
 
@@ -324,21 +386,27 @@ class App:
         self._page_changed = server.changed
         await server.run()
 
+    async def _build_mqtt(self, mqtt: MqttSlice) -> RunningEdge:
+        edge = await asyncio.to_thread(import_module, "controller.mqtt.edge")
+        built: RunningEdge = edge.MqttEdge(mqtt, ask=self.ask, look=self.look)
+        return built
+
     def _supervised(self) -> tuple[Supervised, ...]:
-        return (*self._plant.supervised.values(), *self._upstream.supervised, self._pages)
+        return (*self._plant.supervised.values(), *self._upstream.supervised, *self._mqtt.supervised, self._pages)
 
     def _alarms(self) -> tuple[str, ...]:
         alarms = [self._safe_mode] if self._safe_mode else []
         alarms += [
             f"EVSE {name} was taken out of site.toml with a transaction open: put it back" for name in self._orphans
         ]
+        alarms += self._profiles.alarms()
         if self._store.failing:
             alarms.append(f"the store fails: {self._store.last_error or 'the medium does not answer'}")
-        return tuple(alarms)
+        return (*alarms, *self._mqtt.alarms)
 
     def _enter_safe_mode(self) -> None:
         """Control, local authorisation and the page go on; whatever a CSMS may send cannot end them (R38)."""
-        self._upstream.held = True
+        self._upstream.held = self._mqtt.held = True
         since = self._clock.now().wall
         self._safe_mode = (
             f"safe mode since {since:%Y-%m-%d %H:%M} UTC: the controller crashed {CRASHES} times in "
@@ -353,6 +421,7 @@ class App:
         _log.warning("safe mode ends: the CSMS link is tried again")
         self._safe_mode = None
         self._upstream.release(self._tasks)
+        self._mqtt.release(self._tasks)
         self._changed()
 
     def _healthy(self) -> bool:
@@ -376,6 +445,19 @@ def _import_pages() -> tuple[ModuleType, ModuleType]:
 
 def _build_bus(bus: BusSlice, sink: Sink) -> Bus:
     return ModbusBus(bus.id, bus.wire, sink)
+
+
+def _build_input(sensor: SensorSlice, sink: Sink) -> RunningInput:
+    """What drives GPIO lines is imported only where one is configured."""
+    match sensor.setup:
+        case FileSetup():
+            return FileInput(sensor.setup, sink)
+        case LineSetup():
+            gpio: ModuleType = import_module("drivers.inputs.gpio")
+            line: RunningInput = gpio.GpioInput(sensor.setup, sink)
+            return line
+        case RegisterSetup():
+            raise ValueError(f"{sensor.id}: a register is read from its bus")
 
 
 def _build_reader(reader: ReaderSlice, sink: Sink) -> RunningReader:

@@ -22,6 +22,7 @@ from controller.web.slice import WebSlice
 if TYPE_CHECKING:
     from controller.config.slices import SiteConfig
     from controller.csms.variables import Listed
+    from controller.store.rows import LimitEvent
 
 app = typer.Typer(
     help="Ampyard, the site controller for EV charging.",
@@ -31,6 +32,8 @@ app = typer.Typer(
 )
 variables_app = typer.Typer(help="OCPP variables: list, get and set.", no_args_is_help=True)
 app.add_typer(variables_app, name="variables")
+limits_app = typer.Typer(help="Limits from outside: what was commanded and when.", no_args_is_help=True)
+app.add_typer(limits_app, name="limits")
 
 CONFIG_VARIABLE = "AMPYARD_CONFIG"
 CONFIG_HERE = Path("site.toml")
@@ -295,6 +298,33 @@ def _stored_values(config: Path) -> dict[str, str]:
         return stored_variables(site.state_dir, csms)
     except (StoreError, TimeoutError) as error:
         _fail(str(error) or "the store does not answer", EXIT_UNAVAILABLE)
+
+
+@limits_app.command("log")
+def limits_log(
+    config: Config,
+    limit: Annotated[str | None, typer.Argument(help="Of one limit or input; without it of all.")] = None,
+) -> None:
+    """Show the log of limits, kept for two years: each change of those with `log = true`, and each stop."""
+    from controller.config.read import read
+    from controller.store.errors import StoreError
+    from controller.store.peek import stored_limit_log
+
+    try:
+        events = stored_limit_log(read(config).state_dir, limit)
+    except (StoreError, TimeoutError) as error:
+        _fail(str(error) or "the store does not answer", EXIT_UNAVAILABLE)
+    for event in events:
+        doubt = "" if event.at.trusted else " (clock not confirmed)"
+        typer.echo(
+            f"{event.at.wall:%Y-%m-%d %H:%M:%S} UTC{doubt}  {event.subject}  {event.what}  {_cap(event)}".rstrip()
+        )
+
+
+def _cap(event: "LimitEvent") -> str:
+    if event.value_ma is not None:
+        return f"{event.value_ma / 1000:g} A"
+    return "" if event.value_w is None else f"{event.value_w / 1000:g} kW"
 
 
 @app.command()

@@ -7,7 +7,8 @@ Sign: positive is import from the grid, always. A current carries the sign of it
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from fractions import Fraction
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 
 class Phases(NamedTuple):
@@ -210,8 +211,20 @@ class TokenRead:
 
 
 @dataclass(frozen=True, slots=True)
+class SensorRead:
+    """A plain value: of a register in its setup's unit, or the level of a digital input (0 or 1).
+
+    `value` None: something was read that is no value. What cannot be read at all is not told here.
+    """
+
+    sensor: str
+    value: int | None
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class HealthChanged:
-    """`device` is the id of an EVSE, a meter, a reader, or a bus."""
+    """`device` is the id of an EVSE, a meter, a reader, a sensor, or a bus."""
 
     device: str
     health: Health
@@ -219,7 +232,7 @@ class HealthChanged:
     t_s: float
 
 
-DeviceEvent = EvseRead | MeterRead | TokenRead | HealthChanged
+DeviceEvent = EvseRead | MeterRead | TokenRead | SensorRead | HealthChanged
 Sink = Callable[[DeviceEvent], None]
 """Called in the event loop; must return at once and never raise."""
 
@@ -374,6 +387,47 @@ class ReaderSetup:
     port: str
     baud: int | None
     """None: the device profile's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterSetup:
+    """One value in a Modbus device that no device profile describes: a number or bit of somebody's controller.
+
+    The value is raw * `scale`, or `bit` of an integer register (0: the lowest).
+    """
+
+    id: str
+    unit: int
+    table: Literal["holding", "input", "coil", "discrete"]
+    address: int
+    type: str
+    scale: Fraction
+    high_word_first: bool
+    bit: int | None
+    period_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileSetup:
+    """A file that shows the level of a digital input as 0 or 1, as sysfs does."""
+
+    id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineSetup:
+    """One line of a GPIO chip. `bias` is pull-up, pull-down, disabled, or as-is."""
+
+    id: str
+    chip: str
+    line: int
+    bias: str
+    debounce_ms: int
+
+
+SensorSetup = RegisterSetup | FileSetup | LineSetup
+"""Slice of the site's configuration from which a sensor's driver is built."""
 
 
 @dataclass(frozen=True, slots=True)

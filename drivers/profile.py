@@ -2,7 +2,8 @@
 
 import importlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -10,30 +11,34 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from drivers.profile_numbers import Section
+from drivers.profile_probe import ProbeTable
 from drivers.profile_schema import (
     AsciiFormat,
     CurrentSetpoint,
     DeviceProfile,
     Identity,
+    KeepAlive,
     ModbusQuirks,
+    Probe,
+    Reading,
     Register,
     Release,
     RtuDefaults,
-    Section,
     SerialDefaults,
     StateMap,
     TagRules,
     TcpDefaults,
     Watchdog,
 )
-from drivers.rules import charger, file, registers
+from drivers.rules import charger, file, probe, registers
 from drivers.rules.draft import Draft
 
-__all__ = ["DeviceProfile", "ProfileError", "Register", "builtin_folder", "catalogue", "load"]
+__all__ = ["DeviceProfile", "ProfileError", "Register", "builtin_folder", "catalogue", "check", "load"]
 
 SECTIONS = (
     *("tcp", "rtu", "modbus", "registers", "commission", "state"),
-    *("setpoint", "enable", "watchdog", "tag", "serial", "ascii"),
+    *("setpoint", "enable", "watchdog", "keepalive", "tag", "serial", "ascii", "probe"),
 )
 S = TypeVar("S", bound=Section)
 
@@ -57,6 +62,15 @@ def load(path: Path) -> DeviceProfile:
     if profile is None:
         raise ProfileError(tuple(f"{path}: {problem}" for problem in problems))
     return profile
+
+
+def check(path: Path) -> tuple[str, ...]:
+    """Every fault of one file as `file: key: what`; none where it may be used."""
+    try:
+        load(path)
+    except ProfileError as error:
+        return error.problems
+    return ()
 
 
 def catalogue(*folders: Path) -> dict[str, DeviceProfile]:
@@ -105,12 +119,19 @@ def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problems.append(f"file: {error}")
         return None
-    draft = _draft(data, problems)
-    for rules in (file, registers, charger):
+    profile = _profile(data, problems)
+    if profile is not None and profile.id != path.stem:
+        problems.append(f"id: {profile.id!r} must be the name of the file")
+    found = None if profile is None else _probed(profile, data, problems=problems)
+    return None if problems else found
+
+
+def _profile(data: Mapping[str, object], problems: list[str]) -> DeviceProfile | None:
+    """The file as it stands, without its probes."""
+    draft = _draft(dict(data), problems)
+    for rules in (file, registers, charger, probe):
         problems += rules.problems(draft)
-    if draft.identity is not None and draft.identity.id != path.stem:
-        problems.append(f"id: {draft.identity.id!r} must be the name of the file")
-    if problems or draft.identity is None:
+    if draft.identity is None:
         return None
     return DeviceProfile(
         identity=draft.identity,
@@ -123,10 +144,30 @@ def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
         setpoint=draft.setpoint,
         enable=draft.enable,
         watchdog=draft.watchdog,
+        keepalive=draft.keepalive,
         tag=draft.tag,
         serial=draft.serial,
         ascii=draft.ascii,
     )
+
+
+def _probed(profile: DeviceProfile, data: Mapping[str, object], *, problems: list[str]) -> DeviceProfile:
+    """The profile with the tree of its probes: every other reading is checked like a file of its own."""
+    tables = _probes(data, [])
+    if not tables or problems:
+        return profile
+    first = tables[0]
+    rest: dict[str, object] = {**data, "probe": _list(data.get("probe"))[1:]}
+    readings = [Reading(first.says, first, _probed(profile, rest, problems=problems))]
+    for place, other in enumerate(first.otherwise):
+        changed = other.applied(rest)
+        faults: list[str] = []
+        found = _profile(changed, faults)
+        if found is not None:
+            found = _probed(found, changed, problems=faults)
+            readings.append(Reading(other.says, first.expected_of(other), found, usable=other.usable))
+        problems += (f"probe.{first.register_}.otherwise.{place}: {fault}" for fault in faults)
+    return replace(profile, probe=Probe(first.register_, tuple(readings), either=first.either))
 
 
 def _draft(data: dict[str, object], problems: list[str]) -> Draft:
@@ -150,10 +191,29 @@ def _draft(data: dict[str, object], problems: list[str]) -> Draft:
         setpoint=part(CurrentSetpoint, "setpoint"),
         enable=part(Release, "enable"),
         watchdog=part(Watchdog, "watchdog"),
+        keepalive=part(KeepAlive, "keepalive"),
         tag=part(TagRules, "tag"),
         serial=part(SerialDefaults, "serial"),
         ascii=part(AsciiFormat, "ascii"),
+        probes=_probes(tables, problems),
     )
+
+
+def _probes(tables: Mapping[str, object], problems: list[str]) -> tuple[ProbeTable, ...]:
+    found = []
+    for place, table in enumerate(_list(tables.get("probe"))):
+        # Lists of tables come as lists; pydantic in its strict mode wants tuples of them.
+        entry = {**table, "otherwise": tuple(_list(table.get("otherwise")))} if isinstance(table, dict) else table
+        probe_table = _section(ProbeTable, entry, where=f"probe.{place}", problems=problems)
+        if probe_table is not None:
+            found.append(probe_table)
+    if not isinstance(tables.get("probe", []), list):
+        problems.append("probe: must be an array of tables, [[probe]]")
+    return tuple(found)
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else []
 
 
 def _table(tables: Mapping[str, object], key: str, problems: list[str]) -> dict[str, object]:

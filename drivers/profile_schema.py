@@ -1,56 +1,36 @@
 """What a device profile may say, section by section (firmware-profiles/README.md is the text for people).
 
-Raw values are what travels on the wire; `raw * scale` is in A, V, W, Wh, s. Exact decimals, so that a step of
-0.1 A is a tenth and no neighbour of it.
+Raw values are what travels on the wire; `raw * scale` is in A, V, W, Wh, s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from drivers.api import EvState
-
-
-def _decimal(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise PydanticCustomError("number", "must be a number")
-    return Decimal(str(value))
-
-
-def _seconds(value: object) -> object:
-    return float(str(_decimal(value)))
-
-
-def _raw(value: object) -> object:
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def _sentinels(value: object) -> object:
-    return tuple(_raw(item) for item in (value if isinstance(value, list) else [value]))
-
-
-def _texts(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _pause(value: object) -> object:
-    return value if value in ("zero", "disable") else _decimal(value)
-
-
-Number = Annotated[Decimal, BeforeValidator(_decimal)]
-Positive = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
-RawList = Annotated[tuple[int | float, ...], BeforeValidator(_sentinels), Field(min_length=1)]
-Unit = Annotated[int, Field(ge=1, le=255)]
-Baud = Annotated[int, Field(ge=300, le=4_000_000)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+from drivers.profile_numbers import (
+    AtLeastZero,
+    Baud,
+    Masks,
+    Name,
+    Number,
+    Pause,
+    Positive,
+    RawList,
+    Scale,
+    Seconds,
+    Section,
+    Texts,
+)
+from drivers.profile_probe import Expectation
 
 Table = Literal["holding", "input", "coil", "discrete"]
+Type = Literal[
+    "u16", "s16", "u32", "s32", "u64", "s64", "float32", "float64", "t5", "t6", "bool", "string", "bytes"
+]  # fmt: skip
 Order = Literal["big", "little"]
 Kind = Literal["charger", "meter", "reader"]
 
@@ -64,26 +44,25 @@ WIDTHS: Mapping[str, int] = {
     "u64": 4,
     "s64": 4,
     "float64": 4,
+    "t5": 2,
+    "t6": 2,
 }
 """Registers that a value of a fixed type takes; `string` and `bytes` say it by `count`."""
 
 EEPROM_INTERVAL_S = 15.0
 
 
-class Section(BaseModel):
-    """A table of the file: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
 class Register(Section):
     name: Name
     address: int = Field(ge=0, le=0xFFFF)
     table: Table
-    type: Literal["u16", "s16", "u32", "s32", "u64", "s64", "float32", "float64", "bool", "string", "bytes"]
+    type: Type
     count: int | None = Field(default=None, ge=1, le=125)
     unit: Literal["A", "V", "W", "Wh", "s", "Hz", "%", "degC"] | None = None
-    scale: Positive = Decimal(1)
+    scale: Scale = Fraction(1)
+    exponent: Name | None = None
+    mask: Masks | None = None
+    repeat: int = Field(default=1, ge=1, le=3)
     access: Literal["r", "w", "rw"]
     write_fc: Literal[5, 6, 16] | None = None
     poll: Literal["fast", "slow", "once", "never"] = Field(default="never", alias="class")
@@ -96,7 +75,7 @@ class Register(Section):
     @property
     def width(self) -> int:
         """Registers (or bits) it takes; 1 while a text's `count` is missing."""
-        return WIDTHS.get(self.type) or self.count or 1
+        return self.repeat * (WIDTHS.get(self.type) or self.count or 1)
 
     @property
     def readable(self) -> bool:
@@ -115,17 +94,25 @@ class Register(Section):
         return self.type in ("string", "bytes")
 
     @property
+    def is_number(self) -> bool:
+        return self.is_integer or self.type in ("float32", "float64", "t5", "t6")
+
+    def mask_of(self, outlet: int) -> int | None:
+        """The bits that count for an outlet, counted from 1; the last mask serves all that follow."""
+        return None if self.mask is None else self.mask[min(outlet, len(self.mask)) - 1]
+
+    @property
     def raw_limits(self) -> tuple[int, int]:
         """Smallest and largest raw value that an integer or bool register can carry."""
         if self.type == "bool":
             return 0, 1
-        bits = self.width * 16
+        bits = self.width // self.repeat * 16
         return (-(1 << bits - 1), (1 << bits - 1) - 1) if self.type[0] == "s" else (0, (1 << bits) - 1)
 
 
 class TcpDefaults(Section):
     port: int = Field(default=502, ge=1, le=65535)
-    unit: Unit = 1
+    unit: Annotated[int, Field(ge=0, le=255)] = 1
 
 
 class SerialDefaults(Section):
@@ -143,6 +130,7 @@ class ModbusQuirks(Section):
     max_block: int = Field(default=32, ge=1, le=125)
     holes: bool = True
     spacing_ms: int = Field(default=0, ge=0, le=5000)
+    pipeline: int = Field(default=1, ge=1, le=8)
     outlet_offset: int = Field(default=0, ge=0, le=0xFFFF)
     outlets: int = Field(default=1, ge=1, le=32)
     global_registers: Texts = ()
@@ -153,6 +141,14 @@ class StateMap(Section):
     values: dict[str, Literal["A", "B", "C", "D", "E", "F", "starting", "plug"]]
     plug_register: Name | None = None
     plugged: RawList | None = None
+    plugged_from: Number | None = None
+
+    def is_plugged(self, raw: int | str | None) -> bool | None:
+        """What the plug register says; None where it says nothing."""
+        if raw is None or (self.plugged is None and self.plugged_from is None):
+            return None
+        above = self.plugged_from is not None and isinstance(raw, int) and raw >= self.plugged_from
+        return above or raw in (self.plugged or ())
 
     def letter(self, text: str) -> EvState | None:
         """State for a raw value as text; None for `starting`, `plug` and what the map does not know."""
@@ -164,11 +160,11 @@ class CurrentSetpoint(Section):
     min_a: Positive
     max_a: Positive
     step_a: Positive
-    pause: Annotated[Literal["zero", "disable"] | Decimal, BeforeValidator(_pause)]
+    pause: Pause
     volatile: bool = False
     min_interval_s: Seconds | None = None
     latency_s: Seconds = 2.0
-    power_up_a: Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0)] | None = None
+    power_up_a: AtLeastZero | None = None
 
     @property
     def raise_interval_s(self) -> float:
@@ -202,12 +198,18 @@ class Release(Section):
 
 
 class Watchdog(Section):
-    method: Literal["any_request", "heartbeat", "rewrite"]
+    method: Literal["any_request", "heartbeat", "rewrite", "setpoint"]
     value: int | None = None
     timeout_s: Seconds | None = None
     timeout_min_s: Seconds | None = None
     timeout_max_s: Seconds | None = None
     fixed: bool = False
+
+
+class KeepAlive(Section):
+    register_: Name = Field(alias="register")
+    value: int
+    interval_s: Annotated[Seconds, Field(gt=0)]
 
 
 class TagRules(Section):
@@ -230,6 +232,7 @@ class Identity(Section):
     kind: Kind
     driver: Literal["modbus", "rdm6300", "ascii-line"]
     confidence: Literal["high", "medium", "low"]
+    firmware: str | None = Field(default=None, min_length=1)
     sources: Texts = Field(min_length=1)
     notes: Texts = ()
     fall_back: Literal["hold_last", "unknown"] = "unknown"
@@ -250,9 +253,22 @@ class DeviceProfile:
     setpoint: CurrentSetpoint | None = None
     enable: Release | None = None
     watchdog: Watchdog | None = None
+    keepalive: KeepAlive | None = None
     tag: TagRules | None = None
     serial: SerialDefaults | None = None
     ascii: AsciiFormat | None = None
+    probe: "Probe | None" = None
+    """Evaluated first; the readings of the file carry the next one."""
+
+    @property
+    def readings(self) -> Iterator["DeviceProfile"]:
+        """Every reading of the file that a device may turn out to be; it alone where there is nothing to probe."""
+        if self.probe is None:
+            yield self
+            return
+        for reading in self.probe.readings:
+            if reading.usable:
+                yield from reading.profile.readings
 
     @property
     def id(self) -> str:
@@ -286,3 +302,23 @@ class DeviceProfile:
         register = self.registers[name]
         moves = name not in self.modbus.global_registers
         return register.address + (self.modbus.outlet_offset * (outlet - 1) if moves else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read the file, and what `register` of its probe must show then."""
+
+    says: str
+    expected: Expectation
+    profile: DeviceProfile
+    usable: bool = True
+    """False: known by name only, so that an installer is told what the device seems to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A register that tells which reading fits. `either`: several may, and then the first is used."""
+
+    register: str
+    readings: tuple[Reading, ...]
+    either: bool = False

@@ -199,8 +199,17 @@ class Actions:
         return {"on": body.on}
 
     async def input(self, name: str, body: bodies.Input) -> Answer:
-        self._world.inputs[name] = body.active or bool(body.broken)
-        return {name: self._world.inputs[name]}
+        self._world.inputs.set(name, active=body.active, broken=bool(body.broken))
+        self._world.log.add("input", input=name, active=body.active, broken=bool(body.broken))
+        return {name: self._world.inputs.summary()[name]}
+
+    async def panel(self, name: str, body: bodies.PanelWords) -> Answer:
+        panel = self._world.panels.get(name)
+        if panel is None:
+            raise NotFoundError(f"there is no panel {name}")
+        panel.set(body.table, body.address, body.words)
+        self._world.log.add("panel", panel=name, **body.model_dump())
+        return {name: body.words}
 
     async def absent(self, name: str, _: BaseModel) -> Answer:
         raise NotNowError(f"this site has no DC power module or SECC {name}: they are not simulated")
@@ -246,6 +255,7 @@ ROUTES: tuple[Route, ...] = (
     (r"(load)", bodies.Load, Actions.load),
     (r"(power)", bodies.Power, Actions.power),
     (r"input/([^/]+)", bodies.Input, Actions.input),
+    (r"panel/([^/]+)", bodies.PanelWords, Actions.panel),
     (r"module/([^/]+)", bodies.Anything, Actions.absent),
     (r"secc/([^/]+)", bodies.Anything, Actions.absent),
     (r"(clock)", bodies.Clock, Actions.clock),

@@ -129,6 +129,12 @@ class Input(Strict):
     broken: bool | None = None
 
 
+class PanelWords(Strict):
+    table: Literal["holding", "input", "coil", "discrete"] = "holding"
+    address: Annotated[int, Field(ge=0, le=65535)]
+    words: Annotated[list[Annotated[int, Field(ge=0, le=65535)]], Field(min_length=1, max_length=125)]
+
+
 class Clock(Strict):
     scale: Annotated[float, Field(ge=0.01, le=1000)] | None = None
 

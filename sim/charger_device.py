@@ -65,6 +65,8 @@ class ChargerDevice:
         self.outlets: dict[int, ChargeController] = {}
         self._map = RegisterMap(profile, ())
         self._stored: dict[Cell, list[int]] = {}
+        self._copies: dict[Cell, list[int]] = {}
+        """Values of which not all copies have been written yet."""
         self._tags: dict[int, tuple[str, float]] = {}
 
     def add(self, number: int, controller: ChargeController) -> None:
@@ -118,7 +120,20 @@ class ChargerDevice:
             if cell.register.write_fc is not None and single != (cell.register.write_fc in (5, 6)):
                 raise RefusedError(ILLEGAL_FUNCTION)
         for cell in cells:
-            self._write_cell(cell, list(words[cell.start - address : cell.end - address]))
+            if cell.register.repeat > 1:
+                self._write_copy(cell, address, words)
+            else:
+                self._write_cell(cell, list(words[cell.start - address : cell.end - address]))
+
+    def _write_copy(self, cell: Cell, address: int, words: Sequence[int]) -> None:
+        """A value that lies there several times counts once all its copies are the same."""
+        image = self._copies.pop(cell, None) or self._image(cell)
+        place = address - cell.start
+        image = [*image[:place], *words, *image[place + len(words) :]]
+        if len({tuple(image[start : start + len(words)]) for start in range(0, len(image), len(words))}) == 1:
+            self._write_cell(cell, image)
+        else:
+            self._copies[cell] = image
 
     def _write_cell(self, cell: Cell, words: list[int]) -> None:
         register = cell.register
@@ -185,14 +200,26 @@ class ChargerDevice:
     def forget(self) -> None:
         """Lose what was written and is kept nowhere else: mains are gone, or the device restarts."""
         self._stored.clear()
+        self._copies.clear()
         self._tags.clear()
 
     def _image(self, cell: Cell) -> list[int]:
         if cell in self._stored and not self._is_setting(cell.register.name):
             return self._stored[cell]
+        if cell.register.masks:
+            return self._shared(cell)
         if cell.outlet == 0:
-            return words_of(cell.register, _idle(cell.register))
+            return words_of(cell.register, self._value(cell.register, next(iter(self.outlets))))
         return words_of(cell.register, self._value(cell.register, cell.outlet))
+
+    def _shared(self, cell: Cell) -> list[int]:
+        """A word in which each outlet has some bits of its own."""
+        word = 0
+        for number in [cell.outlet] if cell.outlet else self.outlets:
+            mask = cell.register.mask(number) or 0
+            raw = raw_of(cell.register, words_of(cell.register, self._value(cell.register, number)))
+            word |= raw * (mask & -mask) & mask
+        return words_of(cell.register, word * cell.register.scale)
 
     def _is_setting(self, name: str) -> bool:
         """Whether the value lives in the charge controller, which may have changed it since the write."""
@@ -210,7 +237,10 @@ class ChargerDevice:
             return enable.on if controller.enabled else enable.off
         if name == "rfid_tag":
             return self._tag(register, number)
-        return _measured(register, controller)
+        if name == "comm_remaining":
+            return max(0.0, controller.timeout_s - (self._now() - controller.fed_s))
+        measured = _measured(register, controller)
+        return self.profile.shown.get(name, _idle(register)) if measured is None else measured
 
     def _tag(self, register: Register, number: int) -> Value:
         uid, until_s = self._tags.get(number, ("", 0.0))
@@ -227,15 +257,15 @@ _SETTINGS: Mapping[str, Read] = {
 }
 
 
-def _measured(register: Register, controller: ChargeController) -> Value:
-    """What the outlet measures or was told; otherwise something quiet."""
+def _measured(register: Register, controller: ChargeController) -> Value | None:
+    """What the outlet measures or was told."""
     read = _READS.get(register.name) or _SETTINGS.get(register.name)
     if read is not None:
         return read(controller)
     stem, _, phase = register.name.rpartition("_l")
     if stem in _PHASED and phase in ("1", "2", "3"):
         return _PHASED[stem](controller, int(phase) - 1)
-    return _idle(register)
+    return None
 
 
 def _idle(register: Register) -> Value:

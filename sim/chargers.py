@@ -84,11 +84,15 @@ class ChargeController:
         self.pilot_limit_a, self.pilot_enabled = self.limit_a, self.enabled
 
     def _reset_watchdog(self) -> None:
-        """`rewrite` models keep their fail-safe settings; the others start with the factory's."""
+        """`rewrite` models keep their fail-safe settings; the others start with the factory's.
+
+        Where no master can write it, the installer has set the fail-safe current to the minimum.
+        """
         watchdog = self.profile.watchdog
         if watchdog is not None and watchdog.method != "rewrite":
             self.timeout_s = watchdog.timeout_s
-            self.failsafe_a = 0.0
+            register = self.profile.registers.get("failsafe_current")
+            self.failsafe_a = self.rules.min_a if register is not None and not register.writable else 0.0
 
     def write_limit(self, amps: float, now_s: float) -> None:
         self.limit_a = amps

@@ -8,6 +8,7 @@ import importlib.util
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from importlib import resources
 from importlib.abc import Traversable
 from pathlib import Path
@@ -16,7 +17,10 @@ from typing import Any
 FOLDERS = ("chargers", "meters", "readers")
 WORDS = {
     "bool": 1, "u16": 1, "s16": 1, "u32": 2, "s32": 2, "u64": 4, "s64": 4, "float32": 2, "float64": 4,
+    "t5": 2, "t6": 2,
 }  # fmt: skip
+POWER_OF_TEN = -1
+"""What a simulated device holds in a register with the power of ten of others."""
 
 Table = Mapping[str, Any]
 
@@ -43,6 +47,12 @@ class Register:
     low: float | None
     high: float | None
     values: Mapping[int, str] = field(hash=False)
+    masks: tuple[int, ...] = ()
+    repeat: int = 1
+
+    def mask(self, outlet: int) -> int | None:
+        """The bits in which the value of an outlet lies; None: it has the register for itself."""
+        return self.masks[min(outlet, len(self.masks)) - 1] if self.masks else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,7 @@ class StateMap:
     raw: Mapping[str, str]
     plug_register: str | None
     plugged: tuple[int, ...]
+    plugged_from: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,8 @@ class DeviceProfile:
     watchdog: WatchdogRules | None = None
     tag_none: str = ""
     ascii: Table = field(default_factory=dict)
+    shown: Mapping[str, float | str] = field(default_factory=dict)
+    """Values of registers by which a master tells the model."""
 
     @classmethod
     def nothing(cls, kind: str) -> "DeviceProfile":
@@ -171,6 +184,7 @@ def parse_profile(data: Table) -> DeviceProfile:
         watchdog=_watchdog(data.get("watchdog")),
         tag_none=next(iter(data.get("tag", {}).get("none", ("",))), ""),
         ascii=data.get("ascii", {}),
+        shown=_shown(data),
     )
 
 
@@ -183,8 +197,8 @@ def _register(name: str, row: Table, little: bool) -> Register:
         address=row["address"],
         table=row["table"],
         type=kind,
-        count=WORDS[kind] if kind in WORDS else row["count"],
-        scale=row.get("scale", 1),
+        count=(WORDS[kind] if kind in WORDS else row["count"]) * row.get("repeat", 1),
+        scale=_scale(row),
         unit=row.get("unit", ""),
         readable="r" in access,
         writable="w" in access,
@@ -193,7 +207,34 @@ def _register(name: str, row: Table, little: bool) -> Register:
         low=row.get("low"),
         high=row.get("high"),
         values={int(raw): text for raw, text in row.get("values", {}).items() if _is_number(raw)},
+        masks=_masks(row.get("mask", ())),
+        repeat=row.get("repeat", 1),
     )
+
+
+def _scale(row: Table) -> float:
+    """What one count is worth; a power of ten that lies in another register is always the same here."""
+    scale = float(Fraction(row.get("scale", 1)))
+    return scale * 10.0**POWER_OF_TEN if "exponent" in row else scale
+
+
+def _masks(said: int | list[int] | tuple[int, ...]) -> tuple[int, ...]:
+    return (said,) if isinstance(said, int) else tuple(said)
+
+
+def _shown(data: Table) -> dict[str, float | str]:
+    """Values that pass the probes of the file as it stands, and the powers of ten."""
+    tens = {row["exponent"]: POWER_OF_TEN for row in data.get("registers", {}).values() if "exponent" in row}
+    return {**tens, **{probe["register"]: _passing(probe) for probe in data.get("probe", ())}}
+
+
+def _passing(probe: Table) -> float | str:
+    for key in ("one_of", "begins", "at_least", "low", "high"):
+        if key in probe:
+            said = probe[key]
+            found: float | str = said[0] if isinstance(said, list) else said
+            return found
+    return "0"
 
 
 def _is_number(text: str) -> bool:
@@ -203,7 +244,11 @@ def _is_number(text: str) -> bool:
 def _state(row: Table | None) -> StateMap | None:
     if row is None:
         return None
-    return StateMap(row["register"], dict(row["values"]), row.get("plug_register"), tuple(row.get("plugged", ())))
+    plugged = row.get("plugged", ())
+    return StateMap(
+        row["register"], dict(row["values"]), row.get("plug_register"),
+        tuple(plugged) if isinstance(plugged, list | tuple) else (plugged,), row.get("plugged_from"),
+    )  # fmt: skip
 
 
 def _setpoint(row: Table | None) -> SetpointRules | None:

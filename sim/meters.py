@@ -155,14 +155,14 @@ class SimMeter:
 
     def _total(self, register: Register) -> Value:
         look = self.look
-        if register.type in ("string", "bytes"):
-            return "SIM"
         values = {
             "active_power_total": sum(look.power_w),
+            "active_power_export_total": -sum(look.power_w),
             "apparent_power_total": sum(abs(w) for w in look.power_w),
             "energy_import_total": look.import_wh,
             "energy_export_total": look.export_wh,
             "energy_abs_total": look.import_wh + look.export_wh,
             "frequency": 50.0,
         }
-        return values.get(register.name, 0.0)
+        text = register.type in ("string", "bytes")
+        return values.get(register.name, self.profile.shown.get(register.name, "SIM" if text else 0.0))

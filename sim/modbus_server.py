@@ -13,7 +13,7 @@ from sim.clock import monotonic_s
 from sim.device_profile import SerialLine
 from sim.pdu import Slave, answer, crc, exception, rtu_length
 from sim.registers import DEVICE_FAILURE
-from sim.serial_line import Pty
+from sim.serial_line import LineTiming, Pty
 
 TURNAROUND_S = (0.001, 0.02)
 EARLY_DROP_RATE = 0.5
@@ -160,7 +160,11 @@ def _tcp_frames(reply: Reply, transaction: int, *, unit: int, request: bytes) ->
 
 
 class RtuBus:
-    """A serial line with several units; every byte takes the time that it takes at that baud rate."""
+    """A serial line with several units; every byte takes the time that it takes at that baud rate.
+
+    A request that begins within 3.5 characters after the last byte on the line is not heard, as by real slaves;
+    `violations` counts them.
+    """
 
     def __init__(self, bus_id: str, slaves: Slaves, line: SerialLine) -> None:
         self.id = bus_id
@@ -169,8 +173,8 @@ class RtuBus:
         self.pty = Pty(line)
         self._heard = asyncio.Event()
         self._buffer = bytearray()
-        bits = 1 + 8 + (line.parity != "N") + line.stop_bits
-        self._byte_s = bits / line.baud
+        self._request_ends_s = 0.0
+        self._timing = LineTiming(line)
 
     @property
     def port(self) -> str:
@@ -183,10 +187,18 @@ class RtuBus:
         asyncio.get_running_loop().remove_reader(self.pty.master)
         self.pty.close()
 
+    @property
+    def violations(self) -> int:
+        return self._timing.violations
+
     def _readable(self) -> None:
+        now_s = monotonic_s()
         with contextlib.suppress(BlockingIOError):
-            self._buffer += os.read(self.pty.master, 4096)
-            self._heard.set()
+            data = os.read(self.pty.master, 4096)
+            if self._buffer or self._timing.begins(now_s):
+                self._buffer += data
+                self._request_ends_s = self._timing.takes(now_s, len(data))
+                self._heard.set()
 
     async def run(self) -> None:
         """Serve requests one after another, as a wire does."""
@@ -215,7 +227,7 @@ class RtuBus:
         return frame
 
     async def _serve(self, frame: bytes) -> None:
-        await asyncio.sleep(len(frame) * self._byte_s)
+        await _sleep_until(self._request_ends_s)
         unit, request = frame[0], frame[1:-2]
         if unit == 0:
             self.slaves.broadcast(request)
@@ -224,18 +236,28 @@ class RtuBus:
             return
         wire = _rtu_frame(reply, unit, frame)
         if reply.late:
-            asyncio.get_running_loop().call_later(reply.delay_s, self.pty.write, wire)
+            asyncio.get_running_loop().call_later(reply.delay_s, self._put, wire)
             return
-        await asyncio.sleep(reply.delay_s)
-        pause_s = self.slaves.rng.uniform(0.02, 0.1) if "split" in reply.kinds else 0.0
+        begin_s = self._request_ends_s + reply.delay_s
+        if "split" in reply.kinds:
+            await self._speak(wire[:3], begin_s)
+            begin_s, wire = monotonic_s() + self.slaves.rng.uniform(0.02, 0.1), wire[3:]
+        await self._speak(wire, begin_s)
+
+    async def _speak(self, wire: bytes, begin_s: float) -> None:
+        """In the pieces of a UART's FIFO, each when its last byte has passed."""
         for start in range(0, len(wire), CHUNK):
             part = wire[start : start + CHUNK]
-            if start == 0 and pause_s > 0:
-                self.pty.write(part[:3])
-                await asyncio.sleep(pause_s)
-                part = part[3:]
-            await asyncio.sleep(len(part) * self._byte_s)
-            self.pty.write(part)
+            await _sleep_until(begin_s + (start + len(part)) * self._timing.char_s)
+            self._put(part)
+
+    def _put(self, part: bytes) -> None:
+        self._timing.ended(monotonic_s())
+        self.pty.write(part)
+
+
+async def _sleep_until(until_s: float) -> None:
+    await asyncio.sleep(max(0.0, until_s - monotonic_s()))
 
 
 def _rtu_frame(reply: Reply, unit: int, request: bytes) -> bytes:

@@ -5,6 +5,7 @@ It answers with S2 (`asking`: pilot state C) and with the current it draws.
 """
 
 import enum
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ class EvSpec:
     delay_s: float
     """From the first offer to the moment the EV asks for it."""
     evccid: str | None = None
+    dead_s: float = 0.0
+    """Nothing is done about a changed pilot before that; IEC 61851-1 allows 5 s, the ramp included."""
 
 
 class Ev:
@@ -54,6 +57,10 @@ class Ev:
         self.ignores_limit = False
         self.asking = False
         self.current_a = 0.0
+        self._lived_s = 0.0
+        self._pilot_a = 0.0
+        self._noticed_a = 0.0
+        self._unnoticed: deque[tuple[float, float]] = deque()
         self._waited_s = 0.0
         self._goal_a = 0.0
         self._ramped_a = 0.0
@@ -65,6 +72,7 @@ class Ev:
 
     def step(self, dt_s: float, *, offered_a: float, live: bool, welded: bool, volts: float) -> None:
         """Live through one step. `live`: mains reach the EV; `welded`: because they cannot be cut."""
+        offered_a = self._notice(dt_s, offered_a)
         wants = self.mood is Mood.READY and not self.full and offered_a >= MIN_A
         self._waited_s = self._waited_s + dt_s if wants else 0.0
         goal_a = self._goal(offered_a, wants, volts) if live else 0.0
@@ -77,6 +85,16 @@ class Ev:
         elif self.mood is Mood.FAULT or self.current_a < 0.05:
             self.asking = False
         self._charge(dt_s, volts)
+
+    def _notice(self, dt_s: float, offered_a: float) -> float:
+        """The pilot as it was `dead_s` ago. A change has come at the beginning of the step that shows it."""
+        if offered_a != self._pilot_a:
+            self._pilot_a = offered_a
+            self._unnoticed.append((self._lived_s + self.spec.dead_s, offered_a))
+        while self._unnoticed and self._unnoticed[0][0] <= self._lived_s + 1e-9:
+            self._noticed_a = self._unnoticed.popleft()[1]
+        self._lived_s += dt_s
+        return self._noticed_a
 
     def _goal(self, offered_a: float, wants: bool, volts: float) -> float:
         """What the EV steers for, before its battery has a say."""

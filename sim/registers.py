@@ -38,8 +38,20 @@ def words_of(register: Register, value: Value) -> list[int]:
         return [1 if value else 0]
     if register.type in ("float32", "float64"):
         form = ">f" if register.type == "float32" else ">d"
-        return _words_of_bytes(struct.pack(form, value / register.scale), register)
-    return _words_of_bytes(_raw(register, value).to_bytes(2 * register.count, "big"), register)
+        return register.repeat * _words_of_bytes(struct.pack(form, value / register.scale), register)
+    if register.type in ("t5", "t6"):
+        return _words_of_bytes(_decimal(value / register.scale), register)
+    size = 2 * register.count // register.repeat
+    return register.repeat * _words_of_bytes(_raw(register, value).to_bytes(size, "big"), register)
+
+
+def _decimal(number: float) -> bytes:
+    """Three bytes of thousandths, or as many decimals as fit, under a byte with the power of ten."""
+    tens = -3
+    while abs(number) >= (1 << 22) * 10.0**tens:
+        tens += 1
+    mantissa = round(number / 10.0**tens)
+    return (tens % 256).to_bytes(1, "big") + (mantissa % (1 << 24)).to_bytes(3, "big")
 
 
 def _raw(register: Register, value: float) -> int:
@@ -60,8 +72,28 @@ def _words_of_bytes(data: bytes, register: Register) -> list[int]:
     return words[::-1] if register.little and register.type not in ("string", "bytes") else words
 
 
+def _one_copy(register: Register, words: Sequence[int]) -> Sequence[int]:
+    """The words of a value that was written, several times over where the model asks for that.
+
+    Raises:
+        RefusedError: the copies differ.
+    """
+    size = len(words) // register.repeat
+    if any(words[start : start + size] != words[:size] for start in range(0, len(words), size)):
+        raise RefusedError(ILLEGAL_VALUE)
+    return words[:size]
+
+
 def raw_of(register: Register, words: Sequence[int]) -> int:
-    """The whole number that was written, signed where the register is; for floats the nearest one."""
+    """The whole number that was written, signed where the register is; for floats the nearest one.
+
+    Raises:
+        RefusedError: copies that differ.
+    """
+    return _whole(register, _one_copy(register, words))
+
+
+def _whole(register: Register, words: Sequence[int]) -> int:
     ordered = words[::-1] if register.little else words
     data = struct.pack(f">{len(ordered)}H", *ordered)
     if register.type == "float32":
@@ -74,8 +106,13 @@ def value_of(register: Register, words: Sequence[int]) -> float:
     """The engineering value of written words.
 
     Raises:
-        RefusedError: a float that is no number.
+        RefusedError: a float that is no number, or copies that differ.
     """
+    words = _one_copy(register, words)
+    if register.type in ("t5", "t6"):
+        data = struct.pack(">HH", *words)
+        tens = int.from_bytes(data[:1], "big", signed=True)
+        return int.from_bytes(data[1:], "big", signed=register.type == "t6") * 10.0**tens * register.scale
     if register.type in ("float32", "float64"):
         ordered = words[::-1] if register.little else words
         form = ">f" if register.type == "float32" else ">d"
@@ -83,7 +120,7 @@ def value_of(register: Register, words: Sequence[int]) -> float:
         if not math.isfinite(value):
             raise RefusedError(ILLEGAL_VALUE)
         return value * register.scale
-    return raw_of(register, words) * register.scale
+    return _whole(register, words) * register.scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +134,11 @@ class Cell:
     @property
     def end(self) -> int:
         return self.start + self.register.count
+
+    def is_copy(self, address: int, count: int) -> bool:
+        """Whether that is one of the equal copies that lie in this cell."""
+        size = self.register.count // self.register.repeat
+        return count == size and (address - self.start) % size == 0 and self.start <= address < self.end
 
 
 class RegisterMap:
@@ -127,13 +169,16 @@ class RegisterMap:
         return cells
 
     def writable(self, table: str, address: int, count: int) -> list[Cell]:
-        """The whole registers that a write covers.
+        """The whole registers that a write covers, or the one of which it is a whole copy.
 
         Raises:
             RefusedError: unknown, read-only or partly covered registers.
         """
         cells = [self._cells.get(table, {}).get(a) for a in range(address, address + count)]
-        self._check_ends(cells, address, count)
+        if cells[0] is None or cells[0].register.repeat == 1:
+            self._check_ends(cells, address, count)
+        elif not cells[0].is_copy(address, count):
+            raise RefusedError(ILLEGAL_ADDRESS)
         found = list(dict.fromkeys(cell for cell in cells if cell is not None))
         if None in cells or not all(cell.register.writable for cell in found):
             raise RefusedError(ILLEGAL_ADDRESS)

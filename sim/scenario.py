@@ -66,6 +66,16 @@ Currents are amperes per phase; "three" means one number or a list for L1, L2, L
     evses = ["A1"]
     oldest_first = false      # [false]
 
+    [[inputs]]                # digital inputs of the controller: value files beside site.toml
+    id = "fire"
+    stop_all = true           # [false]
+
+    [[panels]]                # somebody's own Modbus controller: what it has not, it refuses
+    id = "plc"
+    bus = "keba-1"
+    unit = 7
+    holding = { "100" = 32 }  # and input, coil, discrete: words by address
+
     [[tokens]]                # cards that the CSMS knows
     uid = "04A1B2C3"
     status = "Accepted"       # [Accepted] or another OCPP authorisation status
@@ -83,7 +93,7 @@ Currents are amperes per phase; "three" means one number or a list for L1, L2, L
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sim.device_profile import DeviceProfile, SerialLine
@@ -177,6 +187,16 @@ class ReaderSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PanelSpec:
+    """`initial` is words by address as text, by table."""
+
+    id: str
+    bus: str
+    unit: int
+    initial: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class CsmsSpec:
     version: str
     per_charger: bool
@@ -202,6 +222,9 @@ class Scenario:
     tokens: Mapping[str, str]
     csms: CsmsSpec | None
     happenings: tuple[Happening, ...]
+    inputs: Mapping[str, bool] = field(default_factory=dict)
+    """Name to whether it stops all charging."""
+    panels: tuple[PanelSpec, ...] = ()
 
     @property
     def devices(self) -> list[EvseSpec | MeterSpec]:

@@ -12,6 +12,7 @@ def contradictions(scenario: Scenario) -> list[str]:
         *_tree(scenario),
         *_references(scenario),
         *_units(scenario),
+        *_panels(scenario),
         *_wires(scenario),
     ]
 
@@ -66,6 +67,8 @@ def _references(scenario: Scenario) -> Iterator[str]:
         yield from _missing(f"meters.{meter.id}.evse", [meter.evse], evses)
     for reader in scenario.readers:
         yield from _missing(f"readers.{reader.id}.evses", reader.evses, evses)
+    for panel in scenario.panels:
+        yield from _missing(f"panels.{panel.id}.bus", [panel.bus], buses)
     for circuit in scenario.circuits:
         yield from _missing(f"circuits.{circuit.id}.meter", [circuit.meter], meters)
 
@@ -85,6 +88,14 @@ def _units(scenario: Scenario) -> Iterator[str]:
         profile = chargers.setdefault((device.bus, device.unit), device.profile.id)
         if other != device.id or profile != device.profile.id:
             yield f"{device.id}: shares bus {device.bus}, unit {device.unit} with {other}"
+
+
+def _panels(scenario: Scenario) -> Iterator[str]:
+    taken = {(device.bus, device.unit) for device in scenario.devices}
+    for panel in scenario.panels:
+        if (panel.bus, panel.unit) in taken:
+            yield f"panels.{panel.id}: bus {panel.bus}, unit {panel.unit} is somebody else's"
+        taken.add((panel.bus, panel.unit))
 
 
 def _wires(scenario: Scenario) -> Iterator[str]:

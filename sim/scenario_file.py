@@ -16,6 +16,7 @@ from sim.scenario import (
     EvseSpec,
     Happening,
     MeterSpec,
+    PanelSpec,
     ReaderSpec,
     Scenario,
     ScenarioError,
@@ -91,6 +92,8 @@ class _Reading:
                     key=lambda happening: happening.at_s,
                 )
             ),
+            inputs=dict(_input(row) for row in root.tables("inputs")),
+            panels=tuple(_panel(row) for row in root.tables("panels")),
         )
 
     def _profile(self, row: Fields, kind: str) -> DeviceProfile:
@@ -222,6 +225,23 @@ def _circuit(row: Fields) -> CircuitSpec:
     )  # fmt: skip
     row.finish()
     return circuit
+
+
+def _input(row: Fields) -> tuple[str, bool]:
+    found = (row.text("id"), row.flag("stop_all", False))
+    row.finish()
+    return found
+
+
+def _panel(row: Fields) -> PanelSpec:
+    tables = {table: row.table(table) for table in ("holding", "input", "coil", "discrete")}
+    panel = PanelSpec(row.text("id"), row.text("bus"), row.integer("unit", 1, low=1, high=247), tables)
+    for table, words in tables.items():
+        for address, word in words.items():
+            if not address.isdecimal() or not isinstance(word, int) or not 0 <= word <= 0xFFFF:
+                row.complain(f"{table}.{address}", "a word is missing, under its address")
+    row.finish()
+    return panel
 
 
 def _token(row: Fields) -> tuple[str, str]:

@@ -1,8 +1,9 @@
-"""A pseudo-terminal that stands for a serial port."""
+"""A pseudo-terminal that stands for a serial port, and the time that frames take on the line behind it."""
 
 import array
 import contextlib
 import fcntl
+import math
 import os
 import termios
 import tty
@@ -10,6 +11,39 @@ import tty
 from sim.device_profile import SerialLine
 
 _BAUDS = {getattr(termios, f"B{baud}"): baud for baud in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)}
+
+FIXED_GAP_ABOVE = 19200
+FIXED_GAP_S = 0.00175
+"""Above 19200 baud the silence between frames no longer shrinks (MODBUS over serial line V1.02, 2.5.1.1)."""
+
+
+class LineTiming:
+    """When the line is busy, and whether a frame that begins now keeps the silence of 3.5 characters before it.
+
+    Slaves do not see a frame that begins too early: for them it is the rest of the one before.
+    """
+
+    def __init__(self, line: SerialLine) -> None:
+        self.char_s = (1 + 8 + (line.parity != "N") + line.stop_bits) / line.baud
+        self.gap_s = 3.5 * self.char_s if line.baud <= FIXED_GAP_ABOVE else FIXED_GAP_S
+        self.violations = 0
+        self._busy_until_s = -math.inf
+
+    def begins(self, now_s: float) -> bool:
+        """A frame of the master begins: whether it is heard. What is not counts as a violation."""
+        if now_s - self._busy_until_s >= self.gap_s:
+            return True
+        self.violations += 1
+        return False
+
+    def takes(self, begin_s: float, size: int) -> float:
+        """So many bytes go over the line from then on; returns when the last one has left it."""
+        self._busy_until_s = max(self._busy_until_s, begin_s + size * self.char_s)
+        return self._busy_until_s
+
+    def ended(self, now_s: float) -> None:
+        """The last byte of a frame has just left the line."""
+        self._busy_until_s = max(self._busy_until_s, now_s)
 
 
 class Pty:

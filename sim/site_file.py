@@ -12,6 +12,7 @@ from sim.upstream import Upstream
 from sim.world import World
 
 CREDENTIAL_FILE = "csms.password"
+INPUT_FOLDER = "inputs"
 
 Value = str | float | bool | Iterable[str] | Iterable[float] | None
 Row = Mapping[str, Value]
@@ -21,6 +22,7 @@ def write_site(world: World, upstream: Upstream, out: Path) -> str:
     """Write `out`/site.toml and the password beside it; return where the controller will show its pages."""
     scenario = world.scenario
     site = scenario.site
+    world.inputs.show_in(out / INPUT_FOLDER)
     listen = site.web_listen or f"127.0.0.1:{_free_port()}"
     parts = [
         _table("[site]", {
@@ -36,6 +38,9 @@ def write_site(world: World, upstream: Upstream, out: Path) -> str:
             "id": r.id, "profile": r.profile.id, "port": world.readers[r.id].port,
             "evses": r.evses, "oldest_first": r.oldest_first,
         }) for r in scenario.readers),
+        *(_table("[[inputs]]", {
+            "id": name, "path": str(world.inputs.path(name)), "stop_all": stop_all,
+        }) for name, stop_all in world.inputs.declared.items()),
     ]  # fmt: skip
     if upstream.present:
         parts += _csms(world, upstream, out)

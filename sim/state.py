@@ -43,7 +43,7 @@ def snapshot(world: World) -> dict[str, Any]:
             }
             for bus in world.buses.values()
         ],
-        "inputs": world.inputs,
+        "inputs": world.inputs.summary(),
     }
 
 

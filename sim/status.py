@@ -27,10 +27,12 @@ def status_value(profile: DeviceProfile, register: Register, controller: ChargeC
 
 def plug_value(profile: DeviceProfile, register: Register, controller: ChargeController) -> int:
     """The raw value of the register that tells whether an EV is there."""
-    plugged = profile.state.plugged if profile.state is not None else ()
-    if controller.outlet.ev is not None and plugged:
-        return max(plugged)
-    return min((raw for raw in register.values if raw not in plugged), default=0)
+    state = profile.state
+    plugged = state.plugged if state is not None else ()
+    if controller.outlet.ev is not None and state is not None:
+        return max(plugged, default=state.plugged_from or 0)
+    absent = [raw for raw in register.values if raw not in plugged]
+    return min(absent, default=0)
 
 
 def _raws(state: StateMap, letter: str) -> list[str]:

@@ -12,8 +12,10 @@ from sim.chargers import ChargeController, Temper
 from sim.clock import SimClock
 from sim.device_profile import SerialLine
 from sim.events import EventLog
+from sim.inputs import Inputs
 from sim.meters import MeterTemper, SimMeter
 from sim.modbus_server import RtuBus, Slaves, TcpBus
+from sim.panels import Panel
 from sim.physics import STEP_S, Outlet
 from sim.readers import SimReader
 from sim.scenario import EvseSpec, MeterSpec, Scenario
@@ -52,7 +54,8 @@ class World:
         self.log = EventLog(self.clock)
         self.now_s = 0.0
         self.powered = True
-        self.inputs: dict[str, bool] = {}
+        self.inputs = Inputs(scenario.inputs)
+        self.panels = {spec.id: Panel(spec.id, spec.unit, spec.initial) for spec in scenario.panels}
         self.wiring = Wiring([
             Circuit(c.id, c.parent, c.rating_a, load_a=list(c.load_a)) for c in scenario.circuits
         ])  # fmt: skip
@@ -112,6 +115,9 @@ class World:
         for spec in self.scenario.meters:
             if spec.bus == bus_id:
                 slaves[spec.unit] = self.meters[spec.id]
+        for panel in self.scenario.panels:
+            if panel.bus == bus_id:
+                slaves[panel.unit] = self.panels[panel.id]
         rng = self.chance(bus_id)
         behind = Slaves(slaves, Faults(self.clock, rng), rng)
         return TcpBus(bus_id, behind) if line is None else RtuBus(bus_id, behind, line)

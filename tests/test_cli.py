@@ -1,5 +1,6 @@
 """The commands as somebody types them: what they print, and their exit status."""
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -7,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from controller.__main__ import main
+from controller.charging.instant import Instant
 from controller.cli import (
     CONFIG_HERE,
     CONFIG_INSTALLED,
@@ -21,7 +25,10 @@ from controller.cli import (
     default_config,
 )
 from controller.config.problems import EXIT_CONFIG
+from controller.config.read import read
 from controller.csms.table import TABLE
+from controller.store.rows import LimitEvent
+from controller.store.store import Store
 
 SMALL = Path(__file__).parent / "runtime" / "small_site.toml"
 CSMS = """
@@ -240,3 +247,35 @@ def test_run_in_a_folder_that_another_process_holds_says_so(
     finally:
         lock.release()
     assert "another process works in" in capsys.readouterr().err
+
+
+def test_the_log_of_limits_is_shown_as_it_was_kept(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ampyard(monkeypatch, "limits", "log", "-c", site) == 0
+    assert capsys.readouterr().out == "", "before the first start there is none"
+    asyncio.run(log_limits(read(site).state_dir))
+    assert ampyard(monkeypatch, "limits", "log", "-c", site) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "2026-11-23 12:00:00 UTC  utility  set  7.56 kW",
+        "2026-11-23 12:00:01 UTC (clock not confirmed)  landlord  set  40 A",
+        "2026-11-23 12:00:02 UTC  utility  free",
+    ]
+    assert ampyard(monkeypatch, "limits", "log", "landlord", "-c", site) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+async def log_limits(folder: Path) -> None:
+    noon = Instant("boot", 100.0, datetime(2026, 11, 23, 12, tzinfo=UTC), trusted=True)
+    folder.mkdir()
+    store = Store(folder)
+    await store.open()
+    unsure = replace(noon.later(1), trusted=False)
+    await store.log_limits(
+        [
+            LimitEvent(noon, "utility", "set", value_w=7560),
+            LimitEvent(unsure, "landlord", "set", value_ma=40_000),
+            LimitEvent(noon.later(2), "utility", "free"),
+        ]
+    )
+    await store.close()

@@ -1,20 +1,29 @@
-"""All that an edge (CSMS, web page, later MQTT and REST) may ask of the site, and the answers."""
+"""All that an edge (CSMS, web page, REST, MQTT) may ask of the site, and the answers."""
 
 import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from controller.charging.charging_profiles import ChargingProfile, RateUnit
+from controller.charging.modes import Mode
+from controller.charging.profile_book import Criteria, Installed
+from controller.charging.rates import Rate
 from controller.charging.tokens import Token, TokenInfo
 
 
 @dataclass(frozen=True, slots=True)
 class StartRemotely:
-    """`evse` None: the one car that waits at `evses`, those of the asking station (empty: of the site)."""
+    """`evse` None: the one car that waits at `evses`, those of the asking station (empty: of the site).
+
+    `profile` is a TxProfile for the transaction that this becomes (K05).
+    """
 
     token: Token
     evse: str | None
     remote_start_id: int | None = None
     evses: tuple[str, ...] = ()
+    profile: ChargingProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,14 @@ class SetAvailability:
     operative: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ChooseMode:
+    """How the running session of an EVSE is to be served until it ends. `mode` None: as the charging rules say."""
+
+    evse: str
+    mode: Mode | None
+
+
 class ResetKind(enum.Enum):
     """ON_IDLE waits for running transactions; SOFT and IMMEDIATE end them, in order or as an interruption."""
 
@@ -92,6 +109,39 @@ class TakeSample:
 
 
 @dataclass(frozen=True, slots=True)
+class SetChargingProfile:
+    """At an EVSE of the station, or (`STATION`) at the station itself."""
+
+    station: str
+    evse: str
+    profile: ChargingProfile
+
+
+@dataclass(frozen=True, slots=True)
+class ClearChargingProfiles:
+    station: str
+    criteria: Criteria
+
+
+@dataclass(frozen=True, slots=True)
+class FindChargingProfiles:
+    """The outcome has them in `found`."""
+
+    station: str
+    criteria: Criteria
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSchedule:
+    """What an EVSE, or the station, may draw from now on; the outcome has it in `schedule`."""
+
+    station: str
+    evse: str
+    duration_s: int
+    unit: RateUnit | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """Read site.toml again and rebuild what changed, while the rest goes on (R36)."""
 
@@ -109,6 +159,43 @@ class ResendParked:
     """Send again what a CSMS had refused (R27)."""
 
 
+class Voice(enum.Enum):
+    """How somebody outside says a limit; site.toml declares which of them each limit listens to."""
+
+    REST = "rest"
+    MQTT = "mqtt"
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimit:
+    """A value in the unit that site.toml declares for it, good for `expires_s` (None: as declared).
+
+    `aged`: nobody knows when it was said, because a broker has kept it.
+    """
+
+    limit: str
+    value: float
+    expires_s: float | None
+    by: Voice
+    aged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawLimit:
+    """Its source says that it does not limit now. That, too, is too old after the declared time."""
+
+    limit: str
+    by: Voice
+    aged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseStop:
+    """Somebody has looked, and charging may go on after a stop by this digital input (R11)."""
+
+    input: str
+
+
 Command = (
     StartRemotely
     | StopRemotely
@@ -116,13 +203,21 @@ Command = (
     | Tap
     | ChooseEvse
     | SetAvailability
+    | ChooseMode
     | Reset
     | UnlockConnector
     | ReportVerdict
     | TakeSample
+    | SetChargingProfile
+    | ClearChargingProfiles
+    | FindChargingProfiles
+    | ReadSchedule
     | Reload
     | SetVariable
     | ResendParked
+    | SetLimit
+    | WithdrawLimit
+    | ReleaseStop
 )
 
 
@@ -138,12 +233,28 @@ class Result(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedSchedule:
+    """Rates from `start` on, for `duration_s`."""
+
+    start: datetime
+    duration_s: int
+    unit: RateUnit
+    rates: tuple[Rate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """`text` says why, for people. `transaction` is set when one already runs for the command."""
+    """`text` says why, for people; `reason` is a reason code of OCPP 2.x, if one fits.
+
+    `transaction` is set when one already runs for the command.
+    """
 
     result: Result
     text: str = ""
     transaction: str | None = None
+    reason: str = ""
+    found: tuple[Installed, ...] = ()
+    schedule: ExpectedSchedule | None = None
 
 
 Ask = Callable[[Command], Awaitable[Outcome]]

@@ -1,6 +1,7 @@
 """An EVSE's state as a versioned row of plain JSON values, explicitly, so that ten years can read it."""
 
 from controller.charging.instant import Instant
+from controller.charging.modes import Chosen, mode_from_row, mode_to_row
 from controller.charging.records import ChargingState, StopReason, Trigger
 from controller.charging.session import (
     Authorising,
@@ -17,7 +18,8 @@ from controller.charging.session import (
 )
 from controller.charging.tokens import BilledBy, Token
 
-VERSION = 1
+VERSION = 2
+"""1 knew no mode that somebody chose."""
 Row = dict[str, object]
 
 
@@ -70,9 +72,10 @@ def state_from_row(row: Row) -> EvseState:
         RowError: a version from the future, or a damaged row.
     """
     version = row.get("version")
-    if type(version) is not int or version != VERSION:
-        raise RowError(f"stored EVSE state has version {version!r}, this program reads {VERSION}")
+    if type(version) is not int or version not in {1, VERSION}:
+        raise RowError(f"stored EVSE state has version {version!r}, this program reads 1 to {VERSION}")
     try:
+        row = _from_version_1(row) if version == 1 else row
         return EvseState(
             evse=_text(row["evse"]),
             phase=_phase_from_row(_fields(row["phase"])),
@@ -85,6 +88,14 @@ def state_from_row(row: Row) -> EvseState:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RowError(f"stored EVSE state is damaged: {error!r}") from error
+
+
+def _from_version_1(row: Row) -> Row:
+    phase = _fields(row["phase"])
+    if "transaction" not in phase:
+        return row
+    transaction = {**_fields(phase["transaction"]), "chosen": None}
+    return {**row, "phase": {**phase, "transaction": transaction}}
 
 
 def _plug_to_row(plug: Plug) -> Row:
@@ -138,6 +149,7 @@ def _transaction_to_row(transaction: Transaction) -> Row:
         "sampled": transaction.sampled.to_row(),
         "state": transaction.state.value,
         "invalid": transaction.invalid,
+        "chosen": _chosen_to_row(transaction.chosen) if transaction.chosen else None,
     }
 
 
@@ -156,7 +168,16 @@ def _transaction_from_row(row: object) -> Transaction:
         sampled=_instant(fields["sampled"]),
         state=ChargingState(fields["state"]),
         invalid=_flag(fields["invalid"]),
+        chosen=_chosen_from_row(_fields(fields["chosen"])) if fields["chosen"] is not None else None,
     )
+
+
+def _chosen_to_row(chosen: Chosen) -> Row:
+    return {"mode": mode_to_row(chosen.mode), "at": chosen.at.to_row()}
+
+
+def _chosen_from_row(row: Row) -> Chosen:
+    return Chosen(mode_from_row(_fields(row["mode"])), _instant(row["at"]))
 
 
 def _phase_to_row(phase: Phase) -> Row:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from controller.charging.instant import Instant
+from controller.charging.modes import Chosen, Mode
 from controller.charging.records import ChargingState, MeterValue, StopReason, Trigger
 from controller.charging.tokens import BilledBy, Token, TokenInfo
 
@@ -51,6 +52,8 @@ class Transaction:
     state: ChargingState
     invalid: bool = False
     """The CSMS refused the token late, and the site only stops the energy."""
+    chosen: Chosen | None = None
+    """A mode that somebody chose for this transaction; None: what the charging rules say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,14 @@ class AvailabilityAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ModeAsked:
+    """Somebody chose a mode for the running transaction, or (None) leaves it to the charging rules again."""
+
+    at: Instant
+    mode: Mode | None
+
+
+@dataclass(frozen=True, slots=True)
 class FaultSeen:
     """The charger reports a fault, or (None) that it is gone."""
 
@@ -251,6 +262,7 @@ Event = (
     | StopAsked
     | LateVerdict
     | AvailabilityAsked
+    | ModeAsked
     | FaultSeen
     | Resumed
     | DeadlinePassed

@@ -16,6 +16,7 @@ from typing import assert_never
 
 from controller.charging.evidence import may_still_start, plug_after, same_stay
 from controller.charging.instant import Instant
+from controller.charging.modes import Chosen
 from controller.charging.records import (
     ChargingState,
     Entry,
@@ -37,6 +38,7 @@ from controller.charging.session import (
     FaultSeen,
     Idle,
     LateVerdict,
+    ModeAsked,
     Payer,
     Plug,
     Plugged,
@@ -81,6 +83,8 @@ def step(state: EvseState, event: Event, rules: Rules) -> Step:
             return _stop_asked(state, event), ()
         case AvailabilityAsked():
             return _availability(state, operative=event.operative), ()
+        case ModeAsked():
+            return _mode_asked(state, event), ()
         case _:
             return _step_on_evidence(state, event, rules)
 
@@ -334,6 +338,14 @@ def _availability(state: EvseState, *, operative: bool) -> EvseState:
             return replace(state, operative=True, wanted_operative=True, message=None)
         case Idle() | Authorising() | Waiting() | Starting():
             return replace(state, phase=Idle(), operative=False, wanted_operative=False, message=None)
+
+
+def _mode_asked(state: EvseState, event: ModeAsked) -> EvseState:
+    """A mode belongs to a transaction and ends with it."""
+    if not isinstance(state.phase, Running):
+        return state
+    chosen = None if event.mode is None else Chosen(event.mode, event.at)
+    return _running(state, replace(state.phase.transaction, chosen=chosen))
 
 
 def _resumed(state: EvseState, event: Resumed, rules: Rules) -> Step:

@@ -64,6 +64,12 @@ class EvseView:
     transaction: TransactionView | None
     message: str | None = None
     """What the driver in front of it should know now ("card refused: blocked")."""
+    mode: str = ""
+    """How its session is served ("deadline 20 kWh by 07:00"); its first word is the kind. Empty without one."""
+    mode_from: str = ""
+    """Who says so: "chosen", "rule <id>" or "no rule"."""
+    mode_note: str = ""
+    """Why the session gets less than the mode's name promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,59 @@ class DeviceView:
     text: str
 
 
+class LimitState(enum.Enum):
+    """How a limit from outside stands."""
+
+    SET = "set"
+    """Its source says a value."""
+    FREE = "free"
+    """Its source says that it does not limit."""
+    WAITING = "waiting"
+    """Nothing was heard of its source since the start."""
+    LOST = "lost"
+    """Its source has been silent for too long."""
+    DOUBT = "time uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitView:
+    """A limit that site.toml declares. `value_ma` is per phase, `value_w` of all phases; both None: nothing counts.
+
+    `age_s` is that of its source's last word, `expires_in_s` until that is too old; None: it is not, or never.
+    `binds` names the circuits and EVSEs that get less because of it.
+    """
+
+    id: str
+    source: str
+    scope: str
+    target: str
+    unit: str
+    state: LimitState
+    value_ma: int | None
+    value_w: int | None
+    age_s: int | None
+    expires_in_s: int | None
+    when_lost: str
+    """What counts without its source, for people."""
+    refused: str
+    """Why its source's last value was not taken; empty: it was."""
+    binds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputView:
+    """A digital input. `active` also while it is not `known`, because it cannot be read (R11).
+
+    `stop_all`: it stops all charging while it is active, and `latched` says that it still does until released.
+    """
+
+    id: str
+    active: bool
+    known: bool
+    stop_all: bool
+    latched: bool
+
+
 @dataclass(frozen=True, slots=True)
 class SiteView:
     site: str
@@ -135,6 +194,8 @@ class SiteView:
     alarms: tuple[str, ...]
     cycle_s: float
     """Duration of the last control cycle."""
+    limits: tuple[LimitView, ...] = ()
+    inputs: tuple[InputView, ...] = ()
 
 
 Look = Callable[[], SiteView]

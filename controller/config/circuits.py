@@ -8,7 +8,7 @@ from drivers.api import Phases
 
 
 def milli(value: Decimal) -> int:
-    """Amperes to milliamperes."""
+    """Amperes to milliamperes, kilowatts to watts."""
     return int(value * 1000)
 
 
@@ -68,4 +68,6 @@ def _circuit(table: CircuitTable) -> Circuit:
         usable_permille=round(table.usable_share * 1000),
         max_other_ma=phases_ma(table.max_other_load_a),
         meter=table.meter,
+        max_w=None if table.max_power_kw is None else milli(table.max_power_kw),
+        unbalance_ma=None if table.unbalance_a is None else milli(table.unbalance_a),
     )

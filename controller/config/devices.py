@@ -107,6 +107,7 @@ def _evse(table: EvseTable, catalogue: Catalogue) -> EvseSlice | None:
         step_ma=milli(profile.setpoint.step_a),
         latency_s=profile.setpoint.latency_s,
         raise_interval_s=profile.setpoint.raise_interval_s,
+        most_raise_ma=0 if table.largest_raise_a is None else milli(table.largest_raise_a),
     )
     _check_currents(where, setup, profile, catalogue)
     _check_grid(where, point, catalogue)

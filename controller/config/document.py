@@ -3,11 +3,14 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
 
 from controller.allocation.circuits import Rotation
+from controller.charging.local_time import DAY_MIN, clock_minutes
+from controller.charging.modes import HEAVIEST, HIGHEST_PRIORITY, MOST_ENERGY_WH
 from controller.charging.tokens import BilledBy
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
@@ -54,6 +57,16 @@ def _supply(value: object) -> object:
     return value
 
 
+def _time_zone(value: object) -> object:
+    """A name of the IANA time zone database; it knows summer time, which an offset does not."""
+    try:
+        return ZoneInfo(value) if isinstance(value, str) else value
+    except (OSError, ValueError, KeyError) as error:  # OSError: a folder of zones, such as Europe
+        raise ValueError(
+            f"{value!r} is no time zone such as Europe/Berlin; if it is one, install the package tzdata"
+        ) from error
+
+
 class SiteTable(Table):
     id: Id
     name: str = Field(min_length=1, max_length=100)
@@ -62,6 +75,8 @@ class SiteTable(Table):
     state_dir: Path
     billed_by: BilledBy = BilledBy.CSMS
     cycle_s: Annotated[Number, Field(ge=0.25, le=2)] = 1.0
+    slot_minutes: Annotated[Number, Field(ge=1, le=1440)] = 15.0
+    time_zone: Annotated[ZoneInfo, BeforeValidator(_time_zone)] | None = None
 
 
 class WebTable(Table):
@@ -76,6 +91,8 @@ class CircuitTable(Table):
     usable_share: Annotated[Number, Field(gt=0, le=1)] = 0.95
     max_other_load_a: PerPhase = (Decimal(0), Decimal(0), Decimal(0))
     meter: Id | None = None
+    max_power_kw: Amperes | None = None
+    unbalance_a: Amperes | None = None
 
 
 class RtuTable(Table):
@@ -121,6 +138,7 @@ class EvseTable(Table):
     failsafe_current_a: Amperes | None = None
     watchdog_timeout_s: Seconds | None = None
     power_up_current_a: Amperes | None = None
+    largest_raise_a: Amperes | None = None
     meter: Id | None = None
     billed_by: BilledBy | None = None
 
@@ -134,8 +152,13 @@ class ReaderTable(Table):
     oldest_first: Switch = False
 
 
+def uid_text(text: str) -> str:
+    """A card number as it is stored, however it was written."""
+    return text.replace(":", "").replace(" ", "").upper()
+
+
 def _uid(value: object) -> object:
-    return value.replace(":", "").replace(" ", "").upper() if isinstance(value, str) else value
+    return uid_text(value) if isinstance(value, str) else value
 
 
 class TokenTable(Table):
@@ -144,6 +167,150 @@ class TokenTable(Table):
     alias: Annotated[str, Field(min_length=1, max_length=20)] | None = None
     billed_by: BilledBy = BilledBy.SITE
     min_current_a: Amperes | None = None
+    group: Annotated[str, Field(min_length=1, max_length=36)] | None = None
+
+
+def _clock(value: object) -> object:
+    if not isinstance(value, str):
+        raise PydanticCustomError("clock", 'must be a time of day in quotes, such as "07:30"')
+    return clock_minutes(value)
+
+
+def _time_of_day(value: object) -> object:
+    if _clock(value) == DAY_MIN:
+        raise ValueError("24:00 is the end of a day; write 00:00")
+    return _clock(value)
+
+
+EndOfClock = Annotated[int, BeforeValidator(_clock)]
+"""Also 24:00."""
+Clock = Annotated[int, BeforeValidator(_time_of_day)]
+Payer = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class WhenTable(Table):
+    users: tuple[Payer, ...] = ()
+    groups: tuple[Payer, ...] = ()
+    evses: tuple[Id, ...] = ()
+    days: tuple[Literal["mo", "tu", "we", "th", "fr", "sa", "su"], ...] = ()
+    begin: Annotated[Clock | None, Field(alias="from")] = None
+    end: Annotated[EndOfClock | None, Field(alias="to")] = None
+    input: Id | None = None
+
+
+class RuleTable(Table):
+    id: Id
+    mode: Literal["standard", "priority", "deadline", "surplus", "fixed"]
+    when: WhenTable = WhenTable()
+    priority: Annotated[Whole, Field(ge=1, le=HIGHEST_PRIORITY)] | None = None
+    weight: Annotated[Whole, Field(ge=1, le=HEAVIEST)] | None = None
+    max_current_a: Amperes | None = None
+    energy_kwh: Annotated[Number, Field(ge=0.1, le=MOST_ENERGY_WH / 1000)] | None = None
+    by: Clock | None = None
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("number", "must be a number, without quotes")
+    return Decimal(str(value))
+
+
+Plain = Annotated[Decimal, BeforeValidator(_plain), Field(allow_inf_nan=False)]
+Cap = Annotated[Plain, Field(ge=0, le=100_000_000)]
+"""In the unit of its limit."""
+
+
+class RegisterTable(Table):
+    """One value of a Modbus device that no device profile describes."""
+
+    bus: Id
+    unit: Annotated[Whole, Field(ge=0, le=255)] = 1
+    address: Annotated[Whole, Field(ge=0, le=65535)]
+    word_order: Literal["big", "little"] = "big"
+    period_s: Annotated[Number, Field(ge=0.1, le=60)] = 1.0
+
+
+class LevelTable(RegisterTable):
+    """A bit, or a number that is 0 or not."""
+
+    table: Literal["holding", "input", "coil", "discrete"] = "holding"
+    type: Literal["u16", "s16", "u32", "s32"] | None = None
+    bit: Annotated[Whole, Field(ge=0, le=31)] | None = None
+
+
+class AmountTable(RegisterTable):
+    """A number in the unit of its limit."""
+
+    table: Literal["holding", "input"] = "holding"
+    type: Literal["u16", "s16", "u32", "s32", "float32"] = "u16"
+    scale: Annotated[Plain, Field(gt=0)] = Decimal(1)
+
+
+class InputTable(Table):
+    id: Id
+    path: Annotated[str, Field(min_length=1)] | None = None
+    chip: Annotated[str, Field(min_length=1)] | None = None
+    line: Annotated[Whole, Field(ge=0, le=1023)] | None = None
+    bias: Literal["pull-up", "pull-down", "disabled", "as-is"] = "as-is"
+    debounce_ms: Annotated[Whole, Field(ge=0, le=1000)] = 20
+    register_: Annotated[LevelTable | None, Field(alias="register")] = None
+    active: Literal["high", "low"] = "high"
+    stop_all: Switch = False
+
+
+class WindowTable(Table):
+    value: Cap
+    days: tuple[Literal["mo", "tu", "we", "th", "fr", "sa", "su"], ...] = ()
+    begin: Annotated[Clock, Field(alias="from")]
+    end: Annotated[EndOfClock, Field(alias="to")]
+
+
+def _fall_back(value: object) -> object:
+    if value in ("release", "hold", "en14a"):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("fall_back", 'must be "release", "hold", "en14a" or a number')
+    return Decimal(str(value))
+
+
+FallBackCap = Annotated[
+    Literal["release", "hold", "en14a"] | Annotated[Decimal, Field(ge=0, le=100_000_000)],
+    BeforeValidator(_fall_back),
+]
+
+
+def _fixed(value: object) -> object:
+    return value if value == "en14a" else _plain(value)
+
+
+class LimitTable(Table):
+    id: Id
+    source: Literal["rest", "mqtt", "input", "modbus", "calendar"]
+    circuit: Id | None = None
+    charging_of: Id | None = None
+    evse: Id | None = None
+    unit: Literal["a", "w", "kw"] | None = None
+    when_lost: FallBackCap | None = None
+    expires_s: Annotated[Number, Field(ge=1, le=2_678_400)] | None = None
+    min: Cap | None = None
+    max: Cap | None = None
+    log: Switch | None = None
+    input: Id | None = None
+    value: (
+        Annotated[Literal["en14a"] | Annotated[Decimal, Field(ge=0, le=100_000_000)], BeforeValidator(_fixed)]
+        | None
+    ) = None
+    register_: Annotated[AmountTable | None, Field(alias="register")] = None
+    windows: tuple[WindowTable, ...] = ()
+
+
+class MqttTable(Table):
+    host: str = Field(min_length=1)
+    port: Annotated[Whole, Field(ge=1, le=65535)] | None = None
+    user: Annotated[str, Field(min_length=1)] | None = None
+    password_file: Path | None = None
+    tls: Switch = False
+    ca_file: Path | None = None
 
 
 class StationTable(Table):
@@ -173,6 +340,10 @@ class Document(Table):
     evses: tuple[EvseTable, ...] = ()
     readers: tuple[ReaderTable, ...] = ()
     tokens: tuple[TokenTable, ...] = ()
+    rules: tuple[RuleTable, ...] = ()
+    inputs: tuple[InputTable, ...] = ()
+    limits: tuple[LimitTable, ...] = ()
+    mqtt: MqttTable | None = None
     csms: CsmsTable | None = None
 
 

@@ -66,5 +66,12 @@ def notes(config: SiteConfig) -> Iterator[str]:
     for meter in config.plant.meters:
         if not has_signs(wires[meter.bus], meter.profile):
             yield f"meters[{meter.id}]: {meter.profile.id} shows no direction; not where power is exported (R8)"
+    yield from _of_links(config)
+
+
+def _of_links(config: SiteConfig) -> Iterator[str]:
+    """What others on the way could read or forge."""
+    if config.mqtt is not None and not config.mqtt.tls:
+        yield "mqtt: without tls whoever reaches the wire can read and forge limits; only on the site's own network"
     if config.csms is not None and config.csms.lab:
         yield "csms.lab: the link may be unencrypted and without password; never on a site that bills"

@@ -1,6 +1,5 @@
 """Reads site.toml: `read(path)` gives the whole configuration or every problem at once."""
 
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +10,15 @@ from pydantic import ValidationError
 from controller.allocation.image import Layout
 from controller.charging.tokens import BilledBy, SiteAccount, is_random
 from controller.config.circuits import milli, read_circuits
+from controller.config.credentials import password
 from controller.config.devices import Catalogue, read_buses, read_evses, read_meters, read_readers
 from controller.config.document import CsmsTable, Document
+from controller.config.limits import read_limits
+from controller.config.mqtt import read_mqtt
 from controller.config.problems import ConfigError, doubles, of_validation
 from controller.config.remainder import sound_part
+from controller.config.rules import read_rules
+from controller.config.sensors import read_sensors
 from controller.config.slices import SiteConfig
 from controller.csms.schemas import Version
 from controller.csms.slice import CsmsSlice, StationSlice, refusal
@@ -101,17 +105,28 @@ def _build(
         evses=tuple(evse.point for evse in evses),
         voltage_mv=document.site.voltage_v * 1000,
         meter_period_s={meter.id: meter.setup.period_s for meter in meters},
+        slot_s=60.0 * document.site.slot_minutes,
+        groups=_groups(csms),
     )
     return SiteConfig(
         id=document.site.id,
         name=document.site.name,
         state_dir=folder / document.site.state_dir,
         cycle_s=document.site.cycle_s,
-        plant=PlantSlice(layout, read_buses(devices), evses, meters, read_readers(devices)),
+        plant=PlantSlice(layout, read_buses(devices), evses, meters, read_readers(devices), read_sensors(devices)),
         accounts=_accounts(document, problems),
+        rules=read_rules(document, evses, meters, problems=problems),
+        limits=read_limits(devices, layout),
+        mqtt=read_mqtt(document, folder, problems),
         csms=csms,
         web=_web(document, problems),
     )
+
+
+def _groups(csms: CsmsSlice | None) -> dict[str, frozenset[str]]:
+    """What a CSMS can limit as one: the EVSEs of each station that has several."""
+    stations = csms.stations if csms else ()
+    return {one.identity: frozenset(one.evses) for one in stations if len(one.evses) > 1}
 
 
 def _check_names(document: Document, problems: list[str]) -> None:
@@ -166,7 +181,9 @@ def _csms(table: CsmsTable, folder: Path, problems: list[str]) -> CsmsSlice:
         id=table.id,
         url=table.url,
         version=Version(table.version),
-        password=_password(folder / table.password_file, problems) if table.password_file else None,
+        password=password("csms.password_file", folder / table.password_file, problems)
+        if table.password_file
+        else None,
         ca_file=ca_file,
         lab=table.lab,
         stations=tuple(StationSlice(station.identity, station.evses) for station in table.stations),
@@ -201,21 +218,6 @@ def _of_variable(initial: Mapping[str, object]) -> list[str]:
     except VariableError as error:
         return [f"csms.initial[{error.key}]: {error.why}"]
     return []
-
-
-def _password(path: Path, problems: list[str]) -> str:
-    """R35: from a file that only its owner may read; empty, with a problem, where there is none."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        password = path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the name
-        problems.append(f"csms.password_file: cannot be read: {error}")
-        return ""
-    if mode & 0o077:
-        problems.append(f"csms.password_file: others may read {path} (mode {mode:o}): chmod 600")
-    if not password:
-        problems.append(f"csms.password_file: {path} is empty")
-    return password
 
 
 def _check_stations(document: Document, evses: tuple[EvseSlice, ...], problems: list[str]) -> None:

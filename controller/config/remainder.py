@@ -48,6 +48,11 @@ def sound_part(data: Mapping[str, object], error: ValidationError) -> Remainder:
     left_out = frozenset(
         (table, name) for table, places in faulty.items() for name in _names(data.get(table), places)
     )
+    left_out |= {
+        (f"site.{fault['loc'][1]}", "")
+        for fault in error.errors()
+        if fault["loc"][0] == "site" and fault["loc"][1:]
+    }
     return Remainder({key: value for key, value in kept.items() if value is not None}, left_out)
 
 

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.charging.charging_rules import RuleBook
 from controller.charging.tokens import SiteAccount
 from controller.csms.slice import CsmsSlice
+from controller.mqtt.slice import MqttSlice
+from controller.runtime.limit_slices import LimitsSlice
 from controller.runtime.slices import PlantSlice
 from controller.web.slice import WebSlice
 
@@ -19,5 +22,8 @@ class SiteConfig:
     cycle_s: float
     plant: PlantSlice
     accounts: tuple[SiteAccount, ...]
+    rules: RuleBook
+    limits: LimitsSlice
+    mqtt: MqttSlice | None
     csms: CsmsSlice | None
     web: WebSlice

@@ -1,24 +1,40 @@
 """Fulfils what a CSMS wants of a station, whatever the version it speaks."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatchmethod
 from typing import Protocol
 
-from controller.charging.commands import Ask, Outcome, Result, StartRemotely, StopRemotely
+from controller.charging.commands import (
+    Ask,
+    ClearChargingProfiles,
+    FindChargingProfiles,
+    Outcome,
+    ReadSchedule,
+    Result,
+    SetChargingProfile,
+    StartRemotely,
+    StopRemotely,
+)
+from controller.charging.profile_book import Installed
 from controller.charging.records import Route
 from controller.csms.dialect import Dialect, Registration
+from controller.csms.limits import ExternalLimit
 from controller.csms.link import Answer
 from controller.csms.requests import (
     Asked,
+    ClearProfiles,
+    Composite,
     EmptyCache,
     Ids,
+    InstallProfile,
     ListResult,
     ListVersion,
     Present,
     ReadVariables,
     RefusalError,
     Request,
+    SendProfiles,
     SendReport,
     StopByRemoteId,
     Told,
@@ -31,7 +47,7 @@ from controller.csms.requests import (
 )
 from controller.csms.rpc import Fault, Payload
 from controller.csms.schemas import Kind, known, validate
-from controller.csms.table import MAX_LIST_ITEMS, MAX_LIST_LENGTH
+from controller.csms.table import MAX_LIST_ITEMS, MAX_LIST_LENGTH, PROFILE_COUNT
 from controller.csms.variables import VariableError, Variables
 from controller.store.errors import StoreError
 from controller.store.store import Store
@@ -55,6 +71,10 @@ class Voice(Protocol):
     async def say(self, wanted: Wanted, evses: Sequence[str]) -> None: ...
 
     async def report(self, request_id: int, data: Sequence[Payload]) -> None: ...
+
+    def external_limits(self) -> Sequence[ExternalLimit]: ...
+
+    async def report_profiles(self, reports: Sequence[Payload]) -> None: ...
 
     async def reboot_when_idle(self) -> None: ...
 
@@ -137,7 +157,12 @@ class Desk:
 
     @_fulfil.register
     async def _(self, request: ReadVariables) -> Answer:
-        return Answer(request.answer(self._tools.voice.present()))
+        return Answer(request.answer(await self._present()))
+
+    async def _present(self) -> Present:
+        present = self._tools.voice.present()
+        count = await self._tools.store.charging_profile_count(self._tools.route)
+        return replace(present, values={**present.values, PROFILE_COUNT: str(count)})
 
     @_fulfil.register
     async def _(self, request: WriteVariables) -> Answer:
@@ -153,7 +178,7 @@ class Desk:
 
     @_fulfil.register
     async def _(self, request: SendReport) -> Answer:
-        data = request.data(self._tools.voice.present())
+        data = request.data(await self._present())
         return Answer(request.payload, _later(self._tools.voice.report, request.request_id, data))
 
     @_fulfil.register
@@ -206,6 +231,48 @@ class Desk:
             return Answer(request.answer(None, depth.waiting + depth.parked > 0))
         ongoing = self._tools.voice.running(request.transaction)
         return Answer(request.answer(ongoing, await store.pending_of(request.transaction) > 0))
+
+    @_fulfil.register
+    async def _(self, request: InstallProfile) -> Answer:
+        route, profile = self._tools.route, request.profile
+        if request.remote_id is not None:
+            found = await self._tools.store.transaction_of(route, request.remote_id)
+            if found is None:
+                return Answer(request.answer(Outcome(Result.UNKNOWN, "no such transaction")))
+            profile = replace(profile, transaction=found)
+        if profile.id in self._taken():
+            text = "an external limit has this id, which a CSMS cannot replace (K01.FR.05)"
+            return Answer(request.answer(Outcome(Result.REFUSED, text, reason="InvalidProfile")))
+        command = SetChargingProfile(route.identity, request.evse, profile)
+        return Answer(request.answer(await self._tools.ask(command)))
+
+    def _taken(self) -> frozenset[int]:
+        if self._tools.dialect.external_limit is None:
+            return frozenset()
+        return frozenset(limit.number for limit in self._tools.voice.external_limits())
+
+    @_fulfil.register
+    async def _(self, request: ClearProfiles) -> Answer:
+        command = ClearChargingProfiles(self._tools.route.identity, request.criteria)
+        outcome = await self._tools.ask(command)
+        if outcome.result is Result.FAILED:
+            raise RefusalError(Fault.INTERNAL, "the store fails")
+        return Answer(request.answer(outcome))
+
+    @_fulfil.register
+    async def _(self, request: SendProfiles) -> Answer:
+        found: Sequence[Installed] = ()
+        if request.criteria is not None:
+            outcome = await self._tools.ask(FindChargingProfiles(self._tools.route.identity, request.criteria))
+            found = outcome.found
+        reports = request.reports(found, self._tools.voice.external_limits())
+        return Answer(request.answer(bool(reports)), _later(self._tools.voice.report_profiles, reports))
+
+    @_fulfil.register
+    async def _(self, request: Composite) -> Answer:
+        identity = self._tools.route.identity
+        command = ReadSchedule(identity, request.evse, request.duration_s, request.unit)
+        return Answer(request.answer(await self._tools.ask(command)))
 
 
 def _later(act: Callable[..., Awaitable[None]], *arguments: object) -> Callable[[], Awaitable[None]]:

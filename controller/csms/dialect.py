@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.charging.charging_profiles import Terms
 from controller.charging.records import Entry
 from controller.charging.tokens import Token, TokenInfo
 from controller.charging.view import EvseView
+from controller.csms.limits import ExternalLimit
 from controller.csms.requests import Ids, Request
 from controller.csms.rpc import Payload, Wording
 from controller.csms.schemas import Version
@@ -82,6 +84,8 @@ class Dialect:
     rejected_answers: bool
     queues_samples: bool
     """Meter values of a running transaction, also triggered ones, go through the outbox (1.6 section 3.7)."""
+    terms: Terms
+    """What it means with a charging profile."""
     boot: Callable[[BootReason, str, str], Message]
     """Of reason, firmware version, serial number."""
     boot_answer: Callable[[Payload], BootAnswer | None]
@@ -98,3 +102,5 @@ class Dialect:
     """The action is known, the payload fits its schema. Raises `RefusalError`."""
     whole_status: Callable[[bool, datetime], Message] | None = None
     """Status of the station itself (1.6 connector 0); True: operative. None: the version has none."""
+    external_limit: Callable[[ExternalLimit, bool], Message] | None = None
+    """Tells of a limit from outside, with its schedule if True. None: the version has no message for it."""

@@ -4,9 +4,12 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.charging.charging_profiles import ChargingProfile, RateUnit
 from controller.charging.commands import Command, Outcome
+from controller.charging.profile_book import Criteria, Installed
 from controller.charging.tokens import TokenInfo
 from controller.charging.view import EvseView
+from controller.csms.limits import ExternalLimit
 from controller.csms.rpc import Fault, Payload
 from controller.csms.table import Variable
 from controller.csms.variables import VariableError
@@ -152,6 +155,44 @@ class TransactionStatus:
     answer: Callable[[bool | None, bool], Payload]
 
 
+@dataclass(frozen=True, slots=True)
+class InstallProfile:
+    """`remote_id` is what the CSMS calls the transaction that a TxProfile is for (1.6)."""
+
+    evse: str
+    profile: ChargingProfile
+    answer: Callable[[Outcome], Payload]
+    remote_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClearProfiles:
+    criteria: Criteria
+    answer: Callable[[Outcome], Payload]
+
+
+@dataclass(frozen=True, slots=True)
+class SendProfiles:
+    """Those that fit follow in ReportChargingProfiles. `criteria` None: none that a CSMS has set can.
+
+    `reports` picks among the external limits itself; `answer` gets whether there is anything to report.
+    """
+
+    criteria: Criteria | None
+    answer: Callable[[bool], Payload]
+    reports: Callable[[Sequence[Installed], Sequence[ExternalLimit]], Sequence[Payload]]
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """The schedule of an EVSE, or of the station."""
+
+    evse: str
+    duration_s: int
+    unit: RateUnit | None
+    answer: Callable[[Outcome], Payload]
+
+
 Request = (
     Told
     | Asked
@@ -164,4 +205,8 @@ Request = (
     | EmptyCache
     | Trigger
     | TransactionStatus
+    | InstallProfile
+    | ClearProfiles
+    | SendProfiles
+    | Composite
 )

@@ -14,7 +14,9 @@ from controller.clock import Clock
 from controller.csms.bell import Bell
 from controller.csms.desk import Desk, DeskTools
 from controller.csms.dialect import BootAnswer, BootReason, Dialect, Message, Registration
+from controller.csms.external import LimitReporter, LimitReporting
 from controller.csms.lanes import Lane
+from controller.csms.limits import ExternalLimit
 from controller.csms.link import CallFailedError, Link, NotConnectedError, Speech
 from controller.csms.memory import TokenMemory
 from controller.csms.ocpp2.rules import RULES as OCPP201
@@ -80,6 +82,17 @@ class Station:
         )
         self._reporter = Reporter(
             Reporting(dialect, self._ids, look, clock, self._call, on_air=lambda: self._on_air)
+        )
+        self._limits = LimitReporter(
+            LimitReporting(
+                station.identity,
+                self._ids,
+                look,
+                variables,
+                dialect.external_limit,
+                self._call,
+                lambda: self._on_air,
+            )
         )
         self._turn, self._status, self._heart = Bell(), Bell(), Bell()
         self._on_air = False
@@ -176,6 +189,13 @@ class Station:
     async def report(self, request_id: int, data: Sequence[Payload]) -> None:
         await self._reporter.report(request_id, data)
 
+    def external_limits(self) -> Sequence[ExternalLimit]:
+        return self._limits.present()
+
+    async def report_profiles(self, reports: Sequence[Payload]) -> None:
+        for payload in reports:
+            await self._call(Message("ReportChargingProfiles", payload), Lane.REST)
+
     async def _sample(self, evses: Sequence[str]) -> None:
         busy = self._reporter.busy(evses) if self._dialect.queues_samples else ()
         if busy:
@@ -258,6 +278,7 @@ class Station:
             await self._take_time(answer.time)
             await self._take_heartbeat_interval(answer.interval_s)
             self._reporter.forget()
+            self._limits.forget()
         self.registration = answer.registration
 
     def _wait_for_boot(self, seconds: float) -> None:
@@ -341,6 +362,7 @@ class Station:
             await self._status.wait(None)
             try:
                 await self._reporter.tell_changes()
+                await self._limits.tell_changes()
             except CallFailedError as error:
                 log.debug("%s: status not told: %s", self._slice.identity, error)
 

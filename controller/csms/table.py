@@ -4,12 +4,15 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from controller.charging.charging_profiles import MAX_INSTALLED, MAX_PERIODS, MAX_STACK_LEVEL
+
 
 class DataType(enum.Enum):
     """In the spelling of OCPP 2.x DataEnumType."""
 
     BOOLEAN = "boolean"
     INTEGER = "integer"
+    DECIMAL = "decimal"
     STRING = "string"
     DATE_TIME = "dateTime"
     MEMBER_LIST = "MemberList"
@@ -66,6 +69,9 @@ LIST, CACHE, SECURITY, DEVICE, CLOCK = (
     "DeviceDataCtrlr",
     "ClockCtrlr",
 )
+
+SMART = "SmartChargingCtrlr"
+PROFILE_COUNT = f"{SMART}.Entries[ChargingProfiles]"
 
 ENERGY, POWER = "Energy.Active.Import.Register", "Power.Active.Import"
 CURRENT, OFFERED = "Current.Import", "Current.Offered"
@@ -131,6 +137,8 @@ _WRITABLE = (
     _measurands(SAMPLED, "TxStartedMeasurands", None, ENERGY),
     _measurands(SAMPLED, "TxUpdatedMeasurands", "MeterValuesSampledData", ALL_MEASURANDS),
     _measurands(SAMPLED, "TxEndedMeasurands", "StopTxnSampledData", ENERGY),
+    Variable(SMART, "LimitChangeSignificance", None, DataType.DECIMAL, "5", RW, limits=(0, 100), unit="Percent"),
+    _flag(SMART, "NotifyChargingLimitWithSchedules", None, "false"),
     Variable(SECURITY, "BasicAuthPassword", "AuthorizationKey", TEXT, "", Access.WRITE_ONLY, limits=(16, 40)),
 )  # fmt: skip
 
@@ -172,9 +180,20 @@ _FIXED = (
     Variable(CLOCK, "TimeSource", None, DataType.SEQUENCE_LIST, "Heartbeat", members=("Heartbeat",)),
     *(_per_message("ItemsPerMessage", message, MAX_ITEMS) for message in _LIMITED_MESSAGES),
     *(_per_message("BytesPerMessage", message, MAX_BYTES) for message in _LIMITED_MESSAGES),
+    _fixed(SMART, "Available", value=True),
+    _fixed(SMART, "Enabled", value=True),
+    _fixed(SMART, "ACPhaseSwitchingSupported", value=False),
+    _fixed(SMART, "Phases3to1", False, "ConnectorSwitch3to1PhaseSupported"),
+    _fixed(SMART, "ProfileStackLevel", MAX_STACK_LEVEL, "ChargeProfileMaxStackLevel"),
+    _fixed(SMART, "PeriodsPerSchedule", MAX_PERIODS, "ChargingScheduleMaxPeriods"),
+    Variable(SMART, "RateUnit", None, DataType.MEMBER_LIST, "A,W", members=("A", "W")),
+    Variable(SMART, "Entries", None, INT, "0", Access.READ_ONLY, "ChargingProfiles", (0, MAX_INSTALLED),
+             computed=True),
+    _fixed("", "", "Current,Power", "ChargingScheduleAllowedChargingRateUnit"),
+    _fixed("", "", MAX_INSTALLED, "MaxChargingProfilesInstalled"),
     _fixed("", "", MAX_ITEMS, "GetConfigurationMaxKeys"),
     _fixed("", "", MAX_LIST_LENGTH, "LocalAuthListMaxLength"),
-    _fixed("", "", "Core,LocalAuthListManagement,RemoteTrigger", "SupportedFeatureProfiles"),
+    _fixed("", "", "Core,LocalAuthListManagement,RemoteTrigger,SmartCharging", "SupportedFeatureProfiles"),
     _fixed("", "", "NotApplicable", "ConnectorPhaseRotation"),
     _fixed("", "", len(MEASURANDS), "MeterValuesSampledDataMaxLength"),
     _fixed("", "", len(MEASURANDS), "StopTxnSampledDataMaxLength"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from controller.charging.rules import AuthorisationRules, Rules
@@ -229,9 +230,17 @@ def _faulty_members(variable: Variable, text: str) -> str | None:
     return "names a member twice" if len(set(members)) < len(members) else None
 
 
+def _faulty_decimal(variable: Variable, text: str) -> str | None:
+    if not (text.isascii() and text.replace(".", "", 1).isdigit() and len(text) <= 20):
+        return "must be a decimal number"
+    low, high = variable.limits
+    return None if low <= Decimal(text) <= high else f"must be from {low} to {high}"
+
+
 _FAULTY: Mapping[DataType, Callable[[Variable, str], str | None]] = {
     DataType.BOOLEAN: _faulty_boolean,
     DataType.INTEGER: _faulty_integer,
+    DataType.DECIMAL: _faulty_decimal,
     DataType.STRING: _faulty_string,
     DataType.DATE_TIME: _faulty_string,
     DataType.MEMBER_LIST: _faulty_members,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from controller.charging.modes import KINDS
 from controller.charging.view import CircuitView, CsmsView, DeviceView, EvseStatus, EvseView, SiteView
 from drivers.api import Phases
 
@@ -59,6 +60,18 @@ def evse_status(evses: Iterable[EvseView]) -> Iterator[Metric]:
         for candidate in EvseStatus:
             status.add_metric([evse.id, candidate.value], float(evse.status is candidate))
     yield status
+
+
+def evse_mode(evses: Iterable[EvseView]) -> Iterator[Metric]:
+    """Without a session an EVSE has none, and 0 for all."""
+    mode = GaugeMetricFamily(
+        "ampyard_evse_mode", "1 for the charging mode of the session, 0 for every other.", labels=["evse", "mode"]
+    )
+    for evse in evses:
+        named = evse.mode.partition(" ")[0]
+        for kind in KINDS:
+            mode.add_metric([evse.id, kind], float(kind == named))
+    yield mode
 
 
 def circuits(views: Iterable[CircuitView]) -> Iterator[Metric]:

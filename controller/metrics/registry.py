@@ -26,6 +26,7 @@ class _SiteCollector(Collector):
         yield from families.evse_currents(view.evses)
         yield from families.evse_power(view.evses)
         yield from families.evse_status(view.evses)
+        yield from families.evse_mode(view.evses)
         yield from families.circuits(view.circuits)
         yield from families.csms(view.csms)
         yield from families.devices(view.devices)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.allocation.control import tick
-from controller.allocation.image import Demand, EvseImage, EvsePlan, Layout, Plan, ProcessImage
+from controller.allocation.image import EvseImage, EvsePlan, Layout, Plan, ProcessImage, Reason, ReasonKind
 from controller.allocation.memory import Memory
-from controller.charging.session import Running
 from controller.clock import Clock
 from controller.runtime.actuator import Actuator
+from controller.runtime.demand import Demands
 from controller.runtime.limits import LimitBook
 from controller.runtime.owner import EvseOwner
 from controller.runtime.supervise import Supervised
@@ -77,6 +77,7 @@ class Cycle:
         self,
         *,
         limits: LimitBook,
+        demands: Demands,
         clock: Clock,
         period_s: float,
         on_plan: Callable[[], None],
@@ -87,6 +88,7 @@ class Cycle:
         self.last_s: float | None = None
         """Monotonic time of the last finished cycle: the watchdog looks at it."""
         self._limits = limits
+        self._demands = demands
         self._clock = clock
         self._period_s = period_s
         self._on_plan = on_plan
@@ -134,7 +136,12 @@ class Cycle:
 
     def _once(self, now_s: float) -> None:
         layout = self._joined(now_s)
-        self._memory, self.plan = tick(layout, self._memory, self._image(layout, now_s))
+        stopped_by = self._limits.stopped_by()
+        image = self._image(layout, now_s)
+        if stopped_by:
+            image = replace(image, evses=tuple(replace(evse, permit=False) for evse in image.evses))
+        self._memory, found = tick(layout, self._memory, image)
+        self.plan = _stopped(found, stopped_by) if stopped_by else found
         for plan in sorted(self.plan.evses, key=self._rise):
             self._carry_out(plan, now_s)
         self._on_plan()
@@ -146,10 +153,11 @@ class Cycle:
                 evse.added_s = now_s
             if not evse.joined:
                 evse.joined = self.last_s is None or evse.known or now_s - evse.added_s >= JOIN_S
-            if not evse.joined and not evse.owner.permit:
+            if not evse.joined and (not evse.owner.permit or self._limits.stopped_by()):
                 evse.actuator.command(Setpoint(0, enabled=False, valid_until_s=now_s + LEASE_S))
         layout = self.controlled.layout
-        return replace(layout, evses=tuple(e for e in layout.evses if self.controlled.evses[e.id].joined))
+        joined = tuple(e for e in layout.evses if self.controlled.evses[e.id].joined)
+        return layout if len(joined) == len(layout.evses) else replace(layout, evses=joined)
 
     def _rise(self, plan: EvsePlan) -> int:
         """Reductions first: they get onto the wires before any increase."""
@@ -164,31 +172,33 @@ class Cycle:
         evse.actuator.command(Setpoint(plan.current_ma, plan.enabled, now_s + LEASE_S, power_w))
 
     def _power_w(self, plan: EvsePlan) -> int:
-        """The same setpoint for an outlet that takes watts: at its input, on all its wired phases."""
+        """The same setpoint for an outlet that takes watts: what comes out of a DC one at that input (R9)."""
         layout = self.controlled.layout
-        phases = next(point.phases for point in layout.evses if point.id == plan.id)
-        return plan.current_ma * layout.voltage_mv * phases // 1_000_000
+        point = next(point for point in layout.evses if point.id == plan.id)
+        input_w = plan.current_ma * layout.voltage_mv * point.phases // 1_000_000
+        return input_w if point.dc_permille is None else input_w * point.dc_permille // 1000
 
     def _image(self, layout: Layout, now_s: float) -> ProcessImage:
-        evses = tuple(_evse_image(self.controlled.evses[e.id], now_s) for e in layout.evses)
+        evses = tuple(_evse_image(self.controlled.evses[e.id], self._demands) for e in layout.evses)
         meters: Mapping[str, MeterReading] = dict(self.controlled.meters)
         return ProcessImage(now_s, evses, meters, self._limits.current(now_s))
 
 
-def _evse_image(evse: ControlledEvse, now_s: float) -> EvseImage:
-    state = evse.owner.state
+def _stopped(plan: Plan, inputs: tuple[str, ...]) -> Plan:
+    """All are locked (R11), whatever else may bind them."""
+    reason = Reason(ReasonKind.NOT_PERMITTED, "; ".join(inputs))
+    return replace(plan, evses=tuple(replace(one, reason=reason) for one in plan.evses))
+
+
+def _evse_image(evse: ControlledEvse, demands: Demands) -> EvseImage:
+    applied = demands.of(evse.owner)
     reading = evse.device.latest
     if reading is not None:
         evse.heard_s = reading.t_s
-    demand = None
-    if isinstance(state.phase, Running):
-        transaction = state.phase.transaction
-        since_s = now_s - max(0.0, evse.owner.now.seconds_since(transaction.started))
-        demand = Demand(since_s=since_s, min_ma=transaction.payer.token.min_ma)
     return EvseImage(
-        id=state.evse,
+        id=evse.owner.state.evse,
         permit=evse.owner.permit,
-        demand=demand,
+        demand=applied.demand if applied else None,
         reading=reading,
         health=evse.health,
         lost_s=evse.heard_s if evse.health is Health.LOST else None,

@@ -1,12 +1,28 @@
 """The book of limits from outside: one per source, scope and target; the lowest binds (R37)."""
 
+from collections.abc import Callable, Iterable
+
 from controller.allocation.image import Limit, Scope
 
 
-class LimitBook:
-    """Written by edges and commands, read by the cycle. An expired limit is dropped when it is next read."""
+def _nothing(now_s: float) -> Iterable[Limit]:
+    del now_s
+    return ()
 
-    def __init__(self) -> None:
+
+class LimitBook:
+    """Read by the cycle. `declared` tells those of site.toml; others are put by whoever has them.
+
+    `stopped_by` names the inputs that stop all charging now: then nothing may be energised, whatever is permitted.
+    """
+
+    def __init__(
+        self,
+        declared: Callable[[float], Iterable[Limit]] = _nothing,
+        stopped_by: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        self.stopped_by = stopped_by
+        self._declared = declared
         self._limits: dict[tuple[str, Scope, str], Limit] = {}
 
     def put(self, limit: Limit) -> None:
@@ -17,7 +33,8 @@ class LimitBook:
         self._limits = {key: limit for key, limit in self._limits.items() if limit.source != source}
 
     def current(self, now_s: float) -> tuple[Limit, ...]:
+        """Those in force; an expired one that was put is dropped."""
         self._limits = {
             key: limit for key, limit in self._limits.items() if limit.expires_s is None or limit.expires_s > now_s
         }
-        return tuple(self._limits.values())
+        return (*self._limits.values(), *self._declared(now_s))

@@ -3,18 +3,21 @@
 from dataclasses import dataclass
 
 from controller.allocation.circuits import Circuit
-from controller.allocation.image import CircuitPlan, EvsePlan, Plan
+from controller.allocation.image import CircuitPlan, EvsePlan, Plan, ReasonKind
 from controller.charging.derive import status
 from controller.charging.instant import Instant
+from controller.charging.modes import mode_text
 from controller.charging.session import Running, Stopping, Transaction
 from controller.charging.view import CircuitView, EvseView, TransactionView
 from controller.runtime.cycle import ControlledEvse
+from controller.runtime.demand import Applied
 from controller.runtime.registers import BillingRegister, Shown
 from controller.runtime.taps import masked
 from drivers.api import EvseReading, Health, Phases
 
 OLD_S = 10.0
 """A reading older than this is not shown as current."""
+LIMITING = (ReasonKind.LIMIT, ReasonKind.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class EvseSource:
     circuit: str
     max_ma: int
     message: str | None
+    mode: Applied | None
 
 
 def evse_view(source: EvseSource, plan: EvsePlan | None, now: Instant) -> EvseView:
@@ -53,6 +57,9 @@ def evse_view(source: EvseSource, plan: EvsePlan | None, now: Instant) -> EvseVi
         plug_id=state.plug.id if state.plug else None,
         transaction=_transaction(evse, shown.energy_wh if shown else None, now),
         message=state.message or source.message,
+        mode=mode_text(source.mode.mode) if source.mode else "",
+        mode_from=source.mode.source if source.mode else "",
+        mode_note=source.mode.note if source.mode else "",
     )
 
 
@@ -105,3 +112,14 @@ def _circuit_view(circuit: Circuit, plan: CircuitPlan | None) -> CircuitView:
         measured=plan.measured_ma is not None,
         limited_by=plan.limited_by,
     )
+
+
+def bindings(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """By the source of a limit: the circuits and EVSEs that it binds (R37)."""
+    found: dict[str, list[str]] = {}
+    for circuit in plan.circuits:
+        found.setdefault(circuit.limited_by, []).append(circuit.id)
+    for evse in plan.evses:
+        for source in evse.reason.where.split("; ") if evse.reason.kind in LIMITING else ():
+            found.setdefault(source, []).append(evse.id)
+    return {source: tuple(targets) for source, targets in found.items()}

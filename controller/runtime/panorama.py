@@ -7,7 +7,9 @@ from controller.allocation.image import Plan
 from controller.charging.view import ChoiceView, CsmsView, DeviceView, SiteView
 from controller.clock import Clock
 from controller.runtime.cycle import Cycle
-from controller.runtime.look import EvseSource, circuit_views, evse_view
+from controller.runtime.demand import Demands
+from controller.runtime.limit_desk import LimitDesk
+from controller.runtime.look import EvseSource, bindings, circuit_views, evse_view
 from controller.runtime.plant import Plant
 from controller.runtime.supervise import Supervised
 from drivers.api import Health
@@ -28,6 +30,8 @@ class Sights:
 
     plant: Plant
     cycle: Cycle
+    demands: Demands
+    limits: LimitDesk
     clock: Clock
     csms: Callable[[], tuple[CsmsView, ...]]
     supervised: Callable[[], tuple[Supervised, ...]]
@@ -71,6 +75,8 @@ class Panorama:
             choices=sights.choices(),
             alarms=tuple(self._alarms(plan)),
             cycle_s=sights.cycle.duration_s,
+            limits=sights.limits.views(bindings(plan)),
+            inputs=sights.limits.inputs.views(),
         )
 
     def _sources(self) -> Iterator[EvseSource]:
@@ -78,7 +84,8 @@ class Panorama:
         for point in plant.controlled.layout.evses:
             unit = plant.evses[point.id]
             message = self._sights.tap_message(point.id)
-            yield EvseSource(point.id, unit.controlled, unit.register, point.circuit, point.max_ma, message)
+            mode = self._sights.demands.of(unit.controlled.owner)
+            yield EvseSource(point.id, unit.controlled, unit.register, point.circuit, point.max_ma, message, mode)
 
     def _devices(self) -> Iterator[DeviceView]:
         plant = self._sights.plant
@@ -86,6 +93,7 @@ class Panorama:
             **dict.fromkeys(plant.buses(), "bus"),
             **dict.fromkeys(plant.meters, "meter"),
             **dict.fromkeys(plant.readers, "reader"),
+            **{name: "input" if name in self._sights.limits.inputs else "register" for name in plant.sensors},
         }
         for name, kind in kinds.items():
             health, text = plant.health.get(name, (Health.UNKNOWN, ""))
@@ -98,4 +106,6 @@ class Panorama:
             if health is Health.LOST:
                 yield f"{name} does not answer: {text}"
         yield from (unit.watcher.alarm for unit in self._sights.plant.evses.values() if unit.watcher.alarm)
+        yield from self._sights.demands.alarms()
+        yield from self._sights.limits.alarms()
         yield from self._sights.alarms()

@@ -13,7 +13,7 @@ from controller.runtime.actuator import Actuator
 from controller.runtime.cycle import NOTHING, Controlled, ControlledEvse
 from controller.runtime.owner import EvseOwner, OwnerParts
 from controller.runtime.registers import BillingRegister
-from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, PlantSlice, ReaderSlice
+from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, PlantSlice, ReaderSlice, SensorSlice
 from controller.runtime.supervise import Supervised
 from controller.runtime.watcher import Watcher
 from drivers.api import (
@@ -27,6 +27,8 @@ from drivers.api import (
     MeterRead,
     MeterReading,
     MeterSetup,
+    RegisterSetup,
+    SensorRead,
     Sink,
     TokenRead,
     TokenReader,
@@ -47,10 +49,18 @@ class Bus(Protocol):
 
     def add_meter(self, setup: MeterSetup, profile: DeviceProfile) -> Meter: ...
 
+    def add_sensor(self, setup: RegisterSetup) -> None: ...
+
     def remove(self, device_id: str) -> None: ...
 
 
 class RunningReader(TokenReader, Protocol):
+    async def run(self) -> None: ...
+
+
+class RunningInput(Protocol):
+    """A digital input of the machine itself."""
+
     async def run(self) -> None: ...
 
 
@@ -82,9 +92,11 @@ class PlantParts:
     clock: Clock
     build_bus: Callable[[BusSlice, Sink], Bus]
     build_reader: Callable[[ReaderSlice, Sink], RunningReader]
+    build_input: Callable[[SensorSlice, Sink], RunningInput]
     owner: Callable[[EvseSlice, BillingRegister], OwnerParts]
     stored: Mapping[str, Mapping[str, object]]
     tapped: Callable[[str, str], None]
+    sensed: Callable[[str, int | None, float], None]
     heard: Callable[[], None]
     prompt: Callable[[], None]
 
@@ -123,6 +135,7 @@ class Plant:
         self.meters: dict[str, tuple[MeterSlice, Meter]] = {}
         self.readers: dict[str, tuple[ReaderSlice, RunningReader]] = {}
         self.evses: dict[str, EvseUnit] = {}
+        self.sensors: dict[str, SensorSlice] = {}
         self.readings: dict[str, MeterReading] = {}
         self.health: dict[str, tuple[Health, str]] = {}
         self.supervised: dict[str, Supervised] = {}
@@ -150,6 +163,7 @@ class Plant:
         wires = {bus.id: bus for bus in plan.buses}
         stale = {name for name, (old, _) in self._buses.items() if wires.get(name) != old}
         self._stop_devices(plan, stale)
+        self._stop_sensors(plan, stale)
         for name in stale:
             self._stop(name)
             del self._buses[name]
@@ -161,6 +175,7 @@ class Plant:
         for name, state in fresh.items():
             self._open_account(name, state, plan)
         self._start_devices(plan)
+        self._start_sensors(plan)
         self._plan = plan
         self._overload_ma = {c.meter: c.rating_ma for c in plan.layout.circuits if c.meter}
         evses = {name: unit.controlled for name, unit in self.evses.items()}
@@ -186,6 +201,17 @@ class Plant:
                 self._stop(name)
                 del self.readers[name]
 
+    def _stop_sensors(self, plan: PlantSlice, stale: set[str]) -> None:
+        sensors = {sensor.id: sensor for sensor in plan.sensors}
+        for name, sensor in list(self.sensors.items()):
+            if sensors.get(name) == sensor and sensor.bus not in stale:
+                continue
+            if sensor.bus is None:
+                self._stop(name)
+            else:
+                self._leave_bus(sensor.bus, name)
+            del self.sensors[name]
+
     def _leave_bus(self, bus: str, device: str) -> None:
         self._buses[bus][1].remove(device)
         self.health.pop(device, None)
@@ -204,6 +230,16 @@ class Plant:
                 built = self._parts.build_reader(reader, self.sink)
                 self.readers[reader.id] = (reader, built)
                 self._start_supervised(reader.id, built.run)
+
+    def _start_sensors(self, plan: PlantSlice) -> None:
+        for sensor in plan.sensors:
+            if sensor.id in self.sensors:
+                continue
+            self.sensors[sensor.id] = sensor
+            if isinstance(sensor.setup, RegisterSetup) and sensor.bus is not None:
+                self._buses[sensor.bus][1].add_sensor(sensor.setup)
+            else:
+                self._start_supervised(sensor.id, self._parts.build_input(sensor, self.sink).run)
 
     def _open_account(self, evse: str, state: EvseState, plan: PlantSlice) -> None:
         slice_ = next(one for one in plan.evses if one.id == evse)
@@ -270,6 +306,9 @@ class Plant:
                 self._metered(meter, reading)
             case TokenRead(reader, uid):
                 self._parts.tapped(reader, uid)
+            case SensorRead(sensor, value, t_s):
+                if sensor in self.sensors:
+                    self._parts.sensed(sensor, value, t_s)
             case HealthChanged():
                 self._health_changed(event)
 
@@ -285,7 +324,9 @@ class Plant:
             self._parts.prompt()
 
     def _health_changed(self, event: HealthChanged) -> None:
-        if not any(event.device in known for known in (self.evses, self.meters, self.readers, self._buses)):
+        if not any(
+            event.device in known for known in (self.evses, self.meters, self.readers, self.sensors, self._buses)
+        ):
             return  # a last word of something that was taken down
         before = self.health.get(event.device)
         self.health[event.device] = (event.health, event.text)

@@ -7,9 +7,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from controller.charging.charging_profiles import ChargingProfile
 from controller.charging.commands import (
     ChooseEvse,
+    ChooseMode,
     Command,
     Outcome,
     ReportVerdict,
@@ -24,6 +27,7 @@ from controller.charging.commands import (
     Tap,
     UnlockConnector,
 )
+from controller.charging.modes import Fixed, Mode
 from controller.charging.records import SampleContext, StopReason, Trigger
 from controller.charging.rules import Rules
 from controller.charging.session import (
@@ -31,6 +35,7 @@ from controller.charging.session import (
     EvseState,
     Idle,
     LateVerdict,
+    ModeAsked,
     Payer,
     Presented,
     Running,
@@ -58,11 +63,20 @@ class SiteEvse:
     owner: EvseOwner
     register: BillingRegister
     device: Evse
+    min_ma: int
 
 
-Operation = SetAvailability | Reset | UnlockConnector | TakeSample | ReportVerdict
+Operation = SetAvailability | ChooseMode | Reset | UnlockConnector | TakeSample | ReportVerdict
 Administer = Callable[[Command], Awaitable[Outcome]]
 """Answers what is not about an EVSE: reload, variables, parked messages."""
+
+
+class LimitedStarts(Protocol):
+    """Keeps the charging profile of a remote start for its session."""
+
+    async def attach(self, evse: str, payer: Payer, profile: ChargingProfile) -> Outcome | None: ...
+
+    def attached(self, evse: str) -> None: ...
 
 
 class Site:
@@ -74,12 +88,15 @@ class Site:
         desk: TapDesk,
         token: Callable[[str], Token],
         rules: Callable[[], Rules],
+        hindrance: Callable[[Mode], str | None],
         administer: Administer,
     ) -> None:
         self.evses: Mapping[str, SiteEvse] = {}
+        self.starts: LimitedStarts | None = None
         self.desk = desk
         self._token = token
         self._rules = rules
+        self._hindrance = hindrance
         self._administer = administer
         self._taps: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._changes: asyncio.Queue[tuple[EvseState, EvseState]] = asyncio.Queue()
@@ -135,7 +152,7 @@ class Site:
                 return await self._stop_remotely(transaction)
             case StopLocally(evse):
                 return await self._stop(evse, StopReason.LOCAL, Trigger.STOP_AUTHORIZED)
-            case SetAvailability() | Reset() | UnlockConnector() | TakeSample() | ReportVerdict():
+            case SetAvailability() | ChooseMode() | Reset() | UnlockConnector() | TakeSample() | ReportVerdict():
                 return await self._operate(command)
             case _:
                 return await self._administer(command)
@@ -144,6 +161,8 @@ class Site:
         match command:
             case SetAvailability(evses, operative):
                 return await self._set_availability(evses, operative=operative)
+            case ChooseMode():
+                return await self._choose_mode(command)
             case Reset(kind, evses):
                 return await self._reset(kind, evses)
             case UnlockConnector(evse):
@@ -166,9 +185,25 @@ class Site:
         if not isinstance(owner.state.phase, Idle | Waiting):
             return Outcome(Result.REFUSED, "the EVSE is in use")
         payer = Payer(command.token, Trigger.REMOTE_START, command.remote_start_id)
+        if command.profile is None:
+            return await self._present(owner, payer)
+        return await self._start_limited(owner, payer, command.profile)
+
+    async def _start_limited(self, owner: EvseOwner, payer: Payer, profile: ChargingProfile) -> Outcome:
+        """The profile is there before its session can begin (K05)."""
+        if self.starts is None:
+            return Outcome(Result.REFUSED, "a start cannot be limited here")
+        evse = owner.state.evse
+        try:
+            refused = await self.starts.attach(evse, payer, profile)
+            return refused or await self._present(owner, payer)
+        finally:
+            self.starts.attached(evse)
+
+    async def _present(self, owner: EvseOwner, payer: Payer) -> Outcome:
         checked = not self._rules().authorisation.authorize_remote
         after = await owner.do(Presented(owner.now, payer, checked))
-        if serves(after, command.token):
+        if serves(after, payer.token):
             return Outcome(Result.DONE)
         return Outcome(Result.REFUSED, after.message or "the EVSE is in use")
 
@@ -200,6 +235,23 @@ class Site:
         after = [await done for done in asked]
         later = any(state.operative != operative for state in after)
         return Outcome(Result.SCHEDULED if later else Result.DONE)
+
+    async def _choose_mode(self, command: ChooseMode) -> Outcome:
+        if command.evse not in self.evses:
+            return Outcome(Result.UNKNOWN, f"no EVSE {command.evse!r}")
+        owner = self.evses[command.evse].owner
+        if not isinstance(owner.state.phase, Running):
+            return Outcome(Result.REFUSED, "no session is running there")
+        least_ma = max(self.evses[command.evse].min_ma, owner.state.phase.transaction.payer.token.min_ma or 0)
+        if isinstance(command.mode, Fixed) and command.mode.max_ma < least_ma:
+            return Outcome(Result.REFUSED, f"below {least_ma / 1000:g} A this car would not charge at all")
+        if command.mode is not None and (why_not := self._hindrance(command.mode)):
+            return Outcome(Result.REFUSED, why_not)
+        transaction = owner.state.phase.transaction.id
+        after = await owner.do(ModeAsked(owner.now, command.mode))
+        if isinstance(after.phase, Running) and after.phase.transaction.id == transaction:
+            return Outcome(Result.DONE)
+        return Outcome(Result.REFUSED, "the session has ended")
 
     async def _reset(self, kind: ResetKind, evses: tuple[str, ...]) -> Outcome:
         """End what runs, or report that it must end first. The station says hello again by itself."""

@@ -6,7 +6,7 @@ from controller.allocation.circuits import SupplyPoint
 from controller.allocation.image import Layout
 from controller.charging.records import Route
 from controller.charging.tokens import BilledBy
-from drivers.api import EvseSetup, MeterSetup, ReaderSetup, Wire
+from drivers.api import EvseSetup, MeterSetup, ReaderSetup, SensorSetup, Wire
 from drivers.profile import DeviceProfile
 
 
@@ -62,6 +62,18 @@ class ReaderSlice:
 
 
 @dataclass(frozen=True, slots=True)
+class SensorSlice:
+    """What a limit or an input is read from. `bus` None: the machine itself has it."""
+
+    setup: SensorSetup
+    bus: str | None
+
+    @property
+    def id(self) -> str:
+        return self.setup.id
+
+
+@dataclass(frozen=True, slots=True)
 class PlantSlice:
     """All devices of the site as they shall be."""
 
@@ -70,3 +82,4 @@ class PlantSlice:
     evses: tuple[EvseSlice, ...]
     meters: tuple[MeterSlice, ...]
     readers: tuple[ReaderSlice, ...]
+    sensors: tuple[SensorSlice, ...] = ()

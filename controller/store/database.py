@@ -41,6 +41,8 @@ class Tables:
         self.local_list = peewee.Table("local_list").bind(database)
         self.local_list_version = peewee.Table("local_list_version").bind(database)
         self.variable = peewee.Table("variable").bind(database)
+        self.limit_log = peewee.Table("limit_log").bind(database)
+        self.charging_profile = peewee.Table("charging_profile").bind(database)
 
 
 def rows(query: peewee.Select) -> list[dict[str, Any]]:

@@ -62,3 +62,17 @@ class Known:
     listed: TokenInfo | None = None
     cached: TokenInfo | None = None
     cache_used: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitEvent:
+    """A change of a limit that is logged, or a stop by a digital input: `subject` is its id.
+
+    `value_ma` per phase or `value_w`: what counts from then on; both None: nothing.
+    """
+
+    at: Instant
+    subject: str
+    what: str
+    value_ma: int | None = None
+    value_w: int | None = None

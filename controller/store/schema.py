@@ -79,7 +79,38 @@ _VERSION_1 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 
-MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = (
+    """
+    CREATE TABLE limit_log (
+        seq INTEGER PRIMARY KEY, boot TEXT NOT NULL, mono_s REAL NOT NULL, wall TEXT NOT NULL,
+        trusted INTEGER NOT NULL, subject TEXT NOT NULL, what TEXT NOT NULL, value_ma INTEGER, value_w INTEGER,
+        UNIQUE (boot, mono_s, subject, what)
+    ) STRICT
+    """,
+    """
+    CREATE TRIGGER limit_log_keeps_content BEFORE UPDATE ON limit_log
+    BEGIN SELECT RAISE(ABORT, 'the log of limits is append-only'); END
+    """,
+    # two years by the newest time that was certain: a clock that is wrong deletes nothing
+    """
+    CREATE TRIGGER limit_log_keeps_two_years BEFORE DELETE ON limit_log
+    WHEN OLD.wall >= coalesce(
+        (SELECT strftime('%Y-%m-%dT%H:%M:%S', max(wall), '-731 days') FROM limit_log WHERE trusted = 1), ''
+    )
+    BEGIN SELECT RAISE(ABORT, 'the log of limits is kept for two years'); END
+    """,
+)
+
+_VERSION_3 = (
+    """
+    CREATE TABLE charging_profile (
+        seq INTEGER PRIMARY KEY, csms TEXT NOT NULL, identity TEXT NOT NULL, id INTEGER NOT NULL,
+        json TEXT NOT NULL, UNIQUE (csms, identity, id)
+    ) STRICT
+    """,
+)
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 VERSION = len(MIGRATIONS)
 
 

@@ -15,14 +15,14 @@ from controller.billing.ledger import GENESIS, Break, Record
 from controller.charging.instant import Sync
 from controller.charging.records import Route
 from controller.charging.tokens import TokenInfo
-from controller.store import chain, outbox, settings, tokens
+from controller.store import chain, limitlog, outbox, profiles, settings, tokens
 from controller.store.database import FILE, FolderLock
 from controller.store.errors import Kind, StoreError
 from controller.store.faultpoint import FaultPoint
 from controller.store.medium import T, Work
 from controller.store.outbox import Acknowledgement
 from controller.store.reader import Reader
-from controller.store.rows import Commit, Delivery, DeliveryState, Depth, Known
+from controller.store.rows import Commit, Delivery, DeliveryState, Depth, Known, LimitEvent
 from controller.store.tokens import ListUpdate
 from controller.store.writer import Writer
 
@@ -240,6 +240,31 @@ class Store:
 
     async def keep_time(self, at: datetime) -> None:
         await self._write(lambda tables: settings.keep_time(tables, at))
+
+    # charging profiles
+
+    async def charging_profiles(self) -> dict[Route, list[str]]:
+        """Rows of those of every station of every CSMS, in the order in which they came."""
+        return await self._read(profiles.read)
+
+    async def charging_profile_count(self, route: Route) -> int:
+        return await self._read(lambda tables: profiles.count(tables, route))
+
+    async def change_profiles(self, route: Route, removed: Collection[int], added: Mapping[int, str]) -> None:
+        """Take ids out and put rows in, together or not at all; an id that is there is replaced."""
+        removed, added = tuple(removed), dict(added)
+        await self._write(lambda tables: profiles.change(tables, route, (removed, added)))
+
+    # limits
+
+    async def log_limits(self, events: Sequence[LimitEvent]) -> None:
+        """Append to the log of limits; an event that is in it already is not put twice."""
+        events = tuple(events)
+        await self._write(lambda tables: limitlog.append(tables, events))
+
+    async def limit_log(self, subject: str | None = None) -> list[LimitEvent]:
+        """Oldest first, of one limit or of all."""
+        return await self._read(lambda tables: limitlog.read(tables, subject))
 
     async def _write(self, work: Work[T], *, routes: Sequence[Route] = (), key: Hashable = None) -> T:
         loop = asyncio.get_running_loop()

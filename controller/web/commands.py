@@ -12,6 +12,7 @@ from controller.charging.commands import (
     ChooseEvse,
     Command,
     Outcome,
+    ReleaseStop,
     Reload,
     ResendParked,
     Result,
@@ -57,6 +58,10 @@ class Variable(_Body):
     value: Annotated[str, Field(max_length=2500)]
 
 
+class Release(_Body):
+    input: Id
+
+
 class Nothing(_Body):
     """A command without arguments: an empty object."""
 
@@ -100,6 +105,10 @@ def command_routes(ask: Ask) -> APIRouter:
     @router.post("/variable")
     async def variable(body: Variable) -> JSONResponse:
         return await carry_out(ask, SetVariable(body.name, body.value))
+
+    @router.post("/release")
+    async def release(body: Release) -> JSONResponse:
+        return await carry_out(ask, ReleaseStop(body.input))
 
     @router.post("/resend")
     async def resend(body: Nothing) -> JSONResponse:

@@ -70,9 +70,19 @@ def wrong_host(headers: Headers, names: frozenset[str]) -> Problem | None:
     return Problem(421, "This box answers under its address or its configured names only: see `names` in [web].")
 
 
-def wrong_command(headers: Headers) -> Problem | None:
-    """A command needs JSON, which no form of another site can send unasked, and this page's own origin."""
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+COMMANDING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""Methods that may change something."""
+
+
+def wrong_command(method: str, headers: Headers) -> Problem | None:
+    """A command needs JSON, which no form of another site can send unasked, and this page's own origin.
+
+    A DELETE has no body; no form sends one either.
+    """
+    if (
+        method != "DELETE"
+        and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json"
+    ):
         return Problem(415, "Commands need the content type application/json.")
     host = headers.get("host", "").lower()
     if headers.get("origin", f"http://{host}").lower() not in (f"http://{host}", f"https://{host}"):
@@ -128,8 +138,8 @@ class Gate:
 
         headers = Headers(scope=scope)
         problem = wrong_host(headers, self._names)
-        if problem is None and scope["method"] == "POST":
-            body = wrong_command(headers) or await read_body(receive)
+        if problem is None and scope["method"] in COMMANDING:
+            body = wrong_command(scope["method"], headers) or await read_body(receive)
             if isinstance(body, Problem):
                 problem = body
             else:

@@ -12,7 +12,9 @@ from controller.charging.commands import Ask
 from controller.charging.view import Look
 from controller.web.assets import load_page, load_static
 from controller.web.commands import command_routes
+from controller.web.limits import limit_routes
 from controller.web.live import LiveStream, Pulse
+from controller.web.modes import mode_routes
 from controller.web.plain import PlainSite
 
 STALE_S = 10.0
@@ -34,6 +36,8 @@ def build(surface: Surface) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.include_router(command_routes(surface.ask))
+    app.include_router(mode_routes(surface.ask))
+    app.include_router(limit_routes(surface.ask, surface.look))
     _add_pages(app, surface)
     _add_site(app, surface)
     _add_monitoring(app, surface)

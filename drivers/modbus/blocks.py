@@ -83,8 +83,27 @@ def plan(points: Sequence[Point], packing: Packing, together: Sequence[str] = ()
     first = _pack(bound, wide)
     inside = [point for point in others if any(_holds(block, point) for block in first)]
     outside = [point for point in others if point not in inside]
-    widened = tuple(_widened(block, inside) for block in first)
-    return (*widened, *_pack(outside, packing))
+    widened = [_widened(block, inside) for block in first]
+    alone = [block for block in _pack(outside, packing) if not _joins(widened, block, packing)]
+    return (*widened, *alone)
+
+
+def _joins(blocks: list[Block], other: Block, packing: Packing) -> bool:
+    """Whether the other block was made part of one of them, because that costs less than a read of its own."""
+    for place, block in enumerate(blocks):
+        low, high = sorted((block, other), key=lambda one: one.address)
+        count = max(low.address + low.count, high.address + high.count) - low.address
+        between = range(low.address + low.count, high.address)
+        if block.table == other.table and count <= packing.longest and _bridged(block.table, between, packing):
+            blocks[place] = Block(block.table, low.address, count, (*block.points, *other.points))
+            return True
+    return False
+
+
+def _bridged(table: Table, between: range, packing: Packing) -> bool:
+    """Whether a read may go on over these unused addresses."""
+    covered = packing.covered is None or packing.covered.issuperset((table, address) for address in between)
+    return covered and len(between) <= packing.hole
 
 
 def _holds(block: Block, point: Point) -> bool:
@@ -112,12 +131,9 @@ def _end(members: Sequence[Point]) -> int:
 
 def _fits(members: Sequence[Point], point: Point, packing: Packing) -> bool:
     first, end = members[0], _end(members)
-    if first.table != point.table or point.address - end > packing.hole:
+    if first.table != point.table or max(end, point.address + point.width) - first.address > packing.longest:
         return False
-    if max(end, point.address + point.width) - first.address > packing.longest:
-        return False
-    between = ((point.table, address) for address in range(end, point.address))
-    return packing.covered is None or packing.covered.issuperset(between)
+    return _bridged(point.table, range(end, point.address), packing)
 
 
 def _block(members: Sequence[Point]) -> Block:

@@ -13,6 +13,7 @@ from drivers.api import (
     Line,
     Meter,
     MeterSetup,
+    RegisterSetup,
     Sink,
     Wire,
 )
@@ -22,15 +23,16 @@ from drivers.modbus.evse import ModbusEvse
 from drivers.modbus.meter import ModbusMeter
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.modbus.sensor import ModbusSensor
 from drivers.modbus.tcp import TcpLink
-from drivers.modbus.unit import Timing
+from drivers.modbus.unit import RTU, TCP, Timing
 from drivers.profile_schema import DeviceProfile, Table
 
 FAST_RTU_S = 1.0
 FAST_TCP_S = 0.5
 """Period of the chargers' readings, where the wire sustains it."""
 
-Member = ModbusEvse | ModbusMeter
+Member = ModbusEvse | ModbusMeter | ModbusSensor
 
 
 class ModbusBus:
@@ -42,7 +44,8 @@ class ModbusBus:
         usual_s = FAST_RTU_S if isinstance(wire, Line) else FAST_TCP_S
         self._fast_s = usual_s if fast_s is None else fast_s
         link = RtuLink(wire) if isinstance(wire, Line) else TcpLink(wire)
-        self._scheduler = Scheduler(link, timing=timing or Timing(), on_health=self._health_changed)
+        usual = RTU if isinstance(wire, Line) else TCP
+        self._scheduler = Scheduler(link, timing=timing or usual, on_health=self._health_changed)
         self._members: dict[str, Member] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -66,6 +69,7 @@ class ModbusBus:
             packing=packing(self._wire, profile, setup.outlet),
             period_s=self._fast_s,
         )
+        self._scheduler.unit(setup.unit, pipeline=profile.modbus.pipeline)
         self._add(evse)
         return evse
 
@@ -79,8 +83,17 @@ class ModbusBus:
             raise ValueError(f"{setup.id}: device profile {profile.id} describes no meter")
         fits = packing(self._wire, profile)
         meter = ModbusMeter(self._scheduler, setup, profile, sink=self._sink, fits=fits)
+        self._scheduler.unit(setup.unit, pipeline=profile.modbus.pipeline)
         self._add(meter)
         return meter
+
+    def add_sensor(self, setup: RegisterSetup) -> None:
+        """Put a single register on the wire, before or while it runs.
+
+        Raises:
+            ValueError: the id is taken.
+        """
+        self._add(ModbusSensor(self._scheduler, setup, sink=self._sink))
 
     def remove(self, device_id: str) -> None:
         """Take a device off the wire; a waiting setpoint fails with CLOSED.

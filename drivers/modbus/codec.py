@@ -25,6 +25,9 @@ FACTORS: Mapping[str | None, int] = {
     None: 1,
 }
 FLOATS: Mapping[str, str] = {"float32": ">f", "float64": ">d"}
+DECIMALS = ("t5", "t6")
+"""A signed power of ten in the highest byte, a mantissa of three bytes (t5 unsigned, t6 signed) below it."""
+UNWRITTEN = ("string", "bytes", *DECIMALS)
 
 Raw = int | float | str
 Value = int | str
@@ -50,6 +53,12 @@ class Point:
     sentinels: tuple[int | float, ...]
     write_fc: int | None
     readable: bool
+    mask: int | None = None
+    """Bits of the raw value that count, moved down to its end."""
+    repeat: int = 1
+    """So many equal copies lie in a row."""
+    exponent: str | None = None
+    """Name of the register with the power of ten of this value."""
 
 
 def point(profile: DeviceProfile, name: str, outlet: int = 1) -> Point:
@@ -62,12 +71,15 @@ def point(profile: DeviceProfile, name: str, outlet: int = 1) -> Point:
         width=register.width,
         type=register.type,
         high_word_first=(register.word_order or profile.modbus.word_order) == "big",
-        scale=Fraction(register.scale) * factor,
+        scale=register.scale * factor,
         low=_bound(register.low, factor),
         high=_bound(register.high, factor),
         sentinels=register.sentinel or (),
         write_fc=register.write_fc,
         readable=register.readable,
+        mask=register.mask_of(outlet),
+        repeat=register.repeat,
+        exponent=register.exponent,
     )
 
 
@@ -83,18 +95,24 @@ def raw(point: Point, words: Sequence[int]) -> Raw | None:
         return words[0] if words[0] in (0, 1) else None
     if point.type in ("string", "bytes"):
         return _text(point.type, words)
-    found = _number(point, words)
+    size = point.width // point.repeat
+    if len({tuple(words[start : start + size]) for start in range(0, point.width, size)}) > 1:
+        return None
+    found = _number(point, words[:size])
     if found in point.sentinels or not math.isfinite(found):
         return None
-    return found
+    return found if point.mask is None else _masked(int(found), point.mask)
 
 
-def value(point: Point, words: Sequence[int]) -> Value | None:
-    """The value in engineering units, rounded to the nearest whole; texts stripped; bytes in upper-case hex."""
+def value(point: Point, words: Sequence[int], tens: int = 0) -> Value | None:
+    """The value in engineering units, rounded to the nearest whole; texts stripped; bytes in upper-case hex.
+
+    `tens` is the power of ten that another register holds.
+    """
     found = raw(point, words)
     if found is None or isinstance(found, str):
         return found
-    exact = Fraction(found) * point.scale
+    exact = Fraction(found) * point.scale * Fraction(10) ** tens
     if (point.low is not None and exact < point.low) or (point.high is not None and exact > point.high):
         return None
     return math.floor(exact + Fraction(1, 2))
@@ -104,8 +122,10 @@ def encode(point: Point, value: int) -> tuple[int, ...]:
     """Words for an engineering value.
 
     Raises:
-        EncodeError: off the register's grid or out of its range; nothing is rounded here.
+        EncodeError: off the register's grid, or out of its believable or possible range; nothing is rounded here.
     """
+    if (point.low is not None and value < point.low) or (point.high is not None and value > point.high):
+        raise EncodeError(f"{point.name}: {value} is outside what the register takes")
     exact = value / point.scale
     if point.type in FLOATS:
         return _float_words(point, float(exact))
@@ -126,13 +146,13 @@ def encode_raw(point: Point, raw: int) -> tuple[int, ...]:
         if raw not in (0, 1):
             raise EncodeError(f"{point.name}: {raw} is neither 0 nor 1")
         return (raw,)
-    if point.type in ("string", "bytes"):
+    if point.type in UNWRITTEN:
         raise EncodeError(f"{point.name}: {point.type} is not written")
     try:
-        data = raw.to_bytes(2 * point.width, "big", signed=point.type.startswith("s"))
+        data = raw.to_bytes(2 * point.width // point.repeat, "big", signed=point.type.startswith("s"))
     except OverflowError:
         raise EncodeError(f"{point.name}: {raw} does not fit {point.type}") from None
-    return _ordered(point, _words(data))
+    return point.repeat * _ordered(point, _words(data))
 
 
 def floor_to_grid(point: Point, value: int) -> int:
@@ -155,16 +175,23 @@ def _ordered(point: Point, words: Sequence[int]) -> tuple[int, ...]:
 
 
 def _number(point: Point, words: Sequence[int]) -> int | float:
-    data = struct.pack(f">{point.width}H", *_ordered(point, words))
+    data = struct.pack(f">{len(words)}H", *_ordered(point, words))
+    if point.type in DECIMALS:
+        tens, mantissa = data[0] - 256 * (data[0] > 127), int.from_bytes(data[1:], "big", signed=point.type == "t6")
+        return float(mantissa * Fraction(10) ** tens)
     form = FLOATS.get(point.type)
     if form is not None:
         return float(struct.unpack(form, data)[0])
     return int.from_bytes(data, "big", signed=point.type.startswith("s"))
 
 
+def _masked(number: int, mask: int) -> int:
+    return (number & mask) // (mask & -mask)
+
+
 def _float_words(point: Point, number: float) -> tuple[int, ...]:
     try:
-        return _ordered(point, _words(struct.pack(FLOATS[point.type], number)))
+        return point.repeat * _ordered(point, _words(struct.pack(FLOATS[point.type], number)))
     except OverflowError:
         raise EncodeError(f"{point.name}: {number} does not fit {point.type}") from None
 

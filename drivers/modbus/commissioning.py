@@ -82,6 +82,8 @@ class Commissioning:
         timeout_ms = round(self.timeout_s * 1000)
         if not form.fixed:
             return await self._set(name, timeout_ms)
+        if self._registers.readable("comm_remaining"):
+            return self._record(name, await self._insist(name, lambda: self._exceeds("comm_remaining", timeout_ms)))
         shown = self._readback(name)
         return shown is None or self._record(
             name, await self._insist(name, lambda: self._differs(shown, timeout_ms))
@@ -116,6 +118,11 @@ class Commissioning:
     async def _differs(self, shown: str, value: int) -> str | None:
         found = await self._registers.read(shown, self._urgency)
         return None if found == value else f"{shown} is {found}, not {value}"
+
+    async def _exceeds(self, shown: str, most: int) -> str | None:
+        """A timer that counts down was set longer than the model's timeout if it ever shows more."""
+        found = await self._registers.read(shown, self._urgency)
+        return None if found <= most else f"{shown} is {found}, above {most}: set the timeout in the charger"
 
     async def _set_raw(self, name: str, raw: int) -> None:
         async def put() -> str | None:

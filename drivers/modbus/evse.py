@@ -24,6 +24,7 @@ from drivers.modbus.blocks import Packing
 from drivers.modbus.commissioning import Commissioning
 from drivers.modbus.outlet import Outlet
 from drivers.modbus.poller import ANSWERS, Poller, PollPlan
+from drivers.modbus.probing import Choice, OtherReadingError, Probing, repacked
 from drivers.modbus.reading import Image, evse_reading, evse_registers
 from drivers.modbus.registers import Registers
 from drivers.modbus.sampler import Wanted
@@ -70,19 +71,18 @@ class ModbusEvse:
         packing: Packing,
         period_s: float,
     ) -> None:
-        self._setup, self._profile, self._form, self._sink = setup, profile, form, sink
+        self._scheduler, self._setup, self._form, self._sink = scheduler, setup, form, sink
+        self._packing, self._period_s = packing, period_s
         self._unit = scheduler.unit(setup.unit, profile.modbus.spacing_ms / 1000)
-        self._registers = Registers(scheduler, profile, unit=setup.unit, outlet=setup.outlet)
-        fast = [self._registers.point(name) for name in evse_registers(profile, "fast")]
-        slow = [self._registers.point(name) for name in evse_registers(profile, "slow")]
-        plan = PollPlan(Wanted(fast, packing), Wanted(slow, packing), period_s)
-        self._poller = Poller(scheduler, self._unit, plan=plan, device=self)
-        self._upkeep = Upkeep(Commissioning(self._registers, profile, setup), told=self._tell_problems)
-        self._outlet = Outlet(self._registers, profile, form)
+        self._probing = Probing(scheduler, profile, unit=setup.unit, outlet=setup.outlet)
+        self._profile: DeviceProfile
+        self._adopt(Choice(next(profile.readings)))
         self._latest: EvseReading | None = None
         self._tag: str | None = None
         self._order: Order | None = None
         self._lease = Lease()
+        self._renewed_s = -math.inf
+        """When the setpoint was last written for a model that forgets it."""
         self._reduced_lost_s = -math.inf
         self._wake = asyncio.Event()
         self._fed = asyncio.Event()
@@ -157,18 +157,43 @@ class ModbusEvse:
         self._running = True
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._poller.run())
+                tasks.create_task(self._serve())
                 tasks.create_task(self._command())
                 tasks.create_task(self._feed())
+                tasks.create_task(self._keep_alive())
         finally:
             self._running = False
             self._upkeep.lost()
             self._outlet.forget()
             self._fail_order(DeviceError(Fault.CLOSED, f"{self.id}: stopped"))
 
+    async def _serve(self) -> None:
+        while True:
+            try:
+                await self._poller.run()
+            except OtherReadingError as other:
+                self._adopt(other.choice)
+
+    def _adopt(self, choice: Choice) -> None:
+        """Read and command the device so from now on."""
+        self._choice, self._profile = choice, choice.profile
+        profile, setup = choice.profile, self._setup
+        packing = repacked(self._packing, profile, setup.outlet)
+        self._registers = Registers(self._scheduler, profile, unit=setup.unit, outlet=setup.outlet)
+        fast = [self._registers.point(name) for name in evse_registers(profile, "fast")]
+        slow = [self._registers.point(name) for name in evse_registers(profile, "slow")]
+        plan = PollPlan(Wanted(fast, packing), Wanted(slow, packing), self._period_s)
+        self._poller = Poller(self._scheduler, self._unit, plan=plan, device=self)
+        self._upkeep = Upkeep(Commissioning(self._registers, profile, setup), told=self._tell_problems)
+        self._outlet = Outlet(self._registers, profile, self._form)
+
     # What the poller tells.
 
     async def found(self) -> None:
+        choice = await self._probing.choose()
+        if choice.profile is not self._profile:
+            raise OtherReadingError(choice)
+        self._choice = choice
         self._outlet.forget()
         await self._upkeep.found()
         if self._lease.until_s == math.inf:
@@ -202,7 +227,8 @@ class ModbusEvse:
             self._tell(Health.OK, ANSWERS)
 
     def _tell(self, health: Health, text: str) -> None:
-        text = "; ".join((text, *self._upkeep.proof.problems))
+        told = self._choice.told if health is Health.OK else ()
+        text = "; ".join((text, *told, *self._upkeep.proof.problems))
         self._sink(HealthChanged(self.id, health, text, time.monotonic()))
 
     # The one task that writes setpoints and the fail-safe current.
@@ -215,8 +241,10 @@ class ModbusEvse:
                 await self._obey(self._order)
             elif now_s >= self._expiry_s():
                 await self._expire()
+            elif now_s >= self._renewal_s():
+                await self._renew()
             else:
-                await self._sleep(self._expiry_s())
+                await self._sleep(min(self._expiry_s(), self._renewal_s()))
 
     async def _sleep(self, until_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -262,6 +290,18 @@ class ModbusEvse:
         lease = self._lease
         return math.inf if lease.ended else max(lease.until_s, lease.retry_s)
 
+    def _renewal_s(self) -> float:
+        """When the setpoint is to be written again because the model forgets it."""
+        form, timeout_s = self._profile.watchdog, self._upkeep.proof.timeout_s
+        if form is None or form.method != "setpoint" or timeout_s is None or not self._alive:
+            return math.inf
+        return self._renewed_s + timeout_s / 3
+
+    async def _renew(self) -> None:
+        self._renewed_s = time.monotonic()
+        with contextlib.suppress(DeviceError):  # a lost device is noticed by its poller
+            await self._outlet.renew()
+
     async def _expire(self) -> None:
         """Nobody renewed the setpoint: write the fail-safe current, never more than the outlet holds."""
         lease = self._lease
@@ -290,16 +330,28 @@ class ModbusEvse:
 
     async def _feed(self) -> None:
         form = self._profile.watchdog
-        if form is None or form.method == "any_request":
+        if form is None or form.method in ("any_request", "setpoint"):
             return
         while True:
-            self._fed.clear()
             timeout_s = self._upkeep.proof.timeout_s
             if timeout_s is None or not self._alive:
+                self._fed.clear()
                 await self._fed.wait()
                 continue
             await self._beat(form, timeout_s)
             await asyncio.sleep(timeout_s / 3)
+
+    async def _keep_alive(self) -> None:
+        """Some models do nothing, or nobody knows what, unless this is written: no fall-back to rely on."""
+        form = self._profile.keepalive
+        while form is not None:
+            if not self._alive:
+                self._fed.clear()
+                await self._fed.wait()
+                continue
+            with contextlib.suppress(DeviceError):
+                await self._registers.write_raw(form.register_, form.value, urgency=Urgency.WRITE)
+            await asyncio.sleep(form.interval_s)
 
     @property
     def _alive(self) -> bool:

@@ -1,21 +1,35 @@
 """What the scheduler asks of a wire: one request, its one answer, or an error."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from drivers.api import DeviceError
 from drivers.modbus.pdu import Request
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Registers or bits of the answer (none for a write) and when its last byte came, monotonic."""
+    """Registers or bits of the answer (none for a write) and when its last byte came, monotonic.
+
+    `turnaround_s`: from the end of the request to the first byte of the answer.
+    """
 
     values: tuple[int, ...]
     t_s: float
+    turnaround_s: float = 0.0
+
+
+Done = Callable[[Answer | DeviceError], None]
+"""Called once for each request that was begun and not withdrawn; errors are TIMEOUT, REFUSED, DATA or CLOSED."""
 
 
 class Link(Protocol):
-    """Not to be used by two tasks at once."""
+    """Callbacks instead of coroutines: between an answer and the next request lies no turn of the event loop."""
+
+    @property
+    def most(self) -> int:
+        """Requests that may be under way at once."""
 
     @property
     def is_open(self) -> bool: ...
@@ -28,19 +42,25 @@ class Link(Protocol):
     def fresh(self) -> bool:
         """Whether it is not known yet if this line echoes: the echo of a write by function 5 or 6 is its answer."""
 
-    async def open(self) -> None:
-        """Open port or connection.
+    async def open(self, lost: Callable[[], None]) -> None:
+        """Open port or connection; `lost` is called when it closes without having been asked to.
 
         Raises:
             DeviceError: CLOSED, it cannot be opened.
         """
 
     def close(self) -> None:
-        """Close at once; harmless when closed."""
+        """Close at once, what is under way fails; harmless when closed."""
 
-    async def exchange(self, request: Request, timeout_s: float) -> Answer:
-        """Send and wait for the matching answer, `timeout_s` counted from the end of the request.
+    def begin(self, request: Request, timeout_s: float, done: Done) -> None:
+        """Send as soon as the wire is free; `done` is not called before this returns.
 
-        Raises:
-            DeviceError: TIMEOUT, REFUSED, DATA or CLOSED.
+        `timeout_s` counts from the end of the request to the first byte of an answer, and again from there to its
+        end.
         """
+
+    def withdraw(self) -> bool:
+        """Take back the one request that waits for the wire; False if it was sent."""
+
+    def line_s(self, request: Request) -> float:
+        """Time on the wire of the request, its answer and the silence after it, without the device's turnaround."""

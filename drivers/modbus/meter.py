@@ -5,7 +5,8 @@ import time
 from drivers.api import Health, HealthChanged, MeterRead, MeterReading, MeterSetup, Sink, Wire
 from drivers.modbus import codec
 from drivers.modbus.blocks import Packing, packing, plan
-from drivers.modbus.poller import Poller, PollPlan
+from drivers.modbus.poller import ANSWERS, Poller, PollPlan
+from drivers.modbus.probing import Choice, OtherReadingError, Probing, repacked
 from drivers.modbus.reading import CURRENTS, POWERS, Image, meter_reading, meter_registers
 from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Scheduler
@@ -24,6 +25,10 @@ def _slow(profile: DeviceProfile, fits: Packing) -> Wanted:
 
 def has_signs(wire: Wire, profile: DeviceProfile) -> bool:
     """Whether the currents carry a sign on this wire (R8); without, it is of no use where power is exported."""
+    return all(_has_signs(wire, reading) for reading in profile.readings)
+
+
+def _has_signs(wire: Wire, profile: DeviceProfile) -> bool:
     wanted = _fast(profile, packing(wire, profile))
     blocks = plan(wanted.points, wanted.packing, wanted.together)
     block_of = {point.name: block for block in blocks for point in block.points}
@@ -35,10 +40,11 @@ class ModbusMeter:
     def __init__(
         self, scheduler: Scheduler, setup: MeterSetup, profile: DeviceProfile, *, sink: Sink, fits: Packing
     ) -> None:
-        self._setup, self._profile, self._sink = setup, profile, sink
-        unit = scheduler.unit(setup.unit, profile.modbus.spacing_ms / 1000)
-        polled = PollPlan(_fast(profile, fits), _slow(profile, fits), setup.period_s)
-        self._poller = Poller(scheduler, unit, plan=polled, device=self)
+        self._scheduler, self._setup, self._sink, self._fits = scheduler, setup, sink, fits
+        self._unit = scheduler.unit(setup.unit, profile.modbus.spacing_ms / 1000)
+        self._probing = Probing(scheduler, profile, unit=setup.unit)
+        self._profile: DeviceProfile
+        self._adopt(Choice(next(profile.readings)))
         self._latest: MeterReading | None = None
 
     @property
@@ -59,10 +65,18 @@ class ModbusMeter:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._poller.run()
+        while True:
+            try:
+                await self._poller.run()
+            except OtherReadingError as other:
+                self._adopt(other.choice)
 
     async def found(self) -> None:
-        """Nothing is ever written to a meter."""
+        """Nothing is ever written to a meter; but it may not be the one that its device profile describes."""
+        choice = await self._probing.choose()
+        if choice.profile is not self._profile:
+            raise OtherReadingError(choice)
+        self._choice = choice
 
     async def slow(self) -> None:
         """Nothing to renew."""
@@ -74,4 +88,12 @@ class ModbusMeter:
             self._sink(MeterRead(self.id, reading))
 
     def health_changed(self, health: Health, text: str) -> None:
-        self._sink(HealthChanged(self.id, health, text, time.monotonic()))
+        told = self._choice.told if text == ANSWERS else ()
+        self._sink(HealthChanged(self.id, health, "; ".join((text, *told)), time.monotonic()))
+
+    def _adopt(self, choice: Choice) -> None:
+        """Read the device so from now on."""
+        self._choice, self._profile = choice, choice.profile
+        fits = repacked(self._fits, choice.profile)
+        plan = PollPlan(_fast(choice.profile, fits), _slow(choice.profile, fits), self._setup.period_s)
+        self._poller = Poller(self._scheduler, self._unit, plan=plan, device=self)

@@ -82,6 +82,15 @@ class Outlet:
         plan = pause(self._profile, self._form) if low else (Step("current", current_ma),)
         await self._reduce(plan, superseded=superseded)
 
+    async def renew(self) -> None:
+        """Write the held current once more, for a model whose setpoint runs out.
+
+        Raises:
+            DeviceError: not acknowledged.
+        """
+        if "current" in self._held:
+            await self._registers.write("current_limit", self._held["current"], urgency=Urgency.WRITE)
+
     async def _learn(self) -> None:
         """An EEPROM setpoint that the device holds already is not written again after it was found anew."""
         if "current" not in self._held and self._registers.readable("current_limit"):

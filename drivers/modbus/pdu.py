@@ -3,9 +3,10 @@
 Framing differs between RTU and TCP; this part of a message does not.
 """
 
+import functools
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivers.api import DeviceError, Fault
 from drivers.profile_schema import Table
@@ -34,22 +35,30 @@ Shape = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """What is asked of a unit. `pdu` is made of the rest, once: polling sends the same request again and again.
+
+    `answer_size`: length of the normal answer's PDU.
+    """
+
     unit: int
     function: int
     address: int
     count: int
     words: tuple[int, ...] = ()
+    is_read: bool = field(init=False, compare=False)
+    pdu: bytes = field(init=False, compare=False)
+    answer_size: int = field(init=False, compare=False)
 
-    @property
-    def is_read(self) -> bool:
-        return self.function in READS
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_read", self.function in READS)
+        object.__setattr__(self, "pdu", self._pdu())
+        object.__setattr__(self, "answer_size", self._answer_size())
 
     @property
     def shape(self) -> Shape:
         return self.function, self.count
 
-    @property
-    def pdu(self) -> bytes:
+    def _pdu(self) -> bytes:
         if self.is_read:
             return struct.pack(">BHH", self.function, self.address, self.count)
         if self.function == 5:
@@ -59,9 +68,7 @@ class Request:
         head = struct.pack(">BHHB", 16, self.address, self.count, 2 * self.count)
         return head + struct.pack(f">{self.count}H", *self.words)
 
-    @property
-    def answer_size(self) -> int:
-        """Length of the normal answer's PDU."""
+    def _answer_size(self) -> int:
         if not self.is_read:
             return 5
         return 2 + ((self.count + 7) // 8 if self.function in BIT_READS else 2 * self.count)
@@ -76,6 +83,7 @@ class ExceptionAnswerError(DeviceError):
         self.code = code
 
 
+@functools.lru_cache(maxsize=4096)
 def read(unit: int, table: Table, *, address: int, count: int) -> Request:
     """A read of up to 125 registers or bits.
 
@@ -120,6 +128,11 @@ def values(request: Request, pdu: bytes) -> tuple[int, ...]:
     """
     if not matches(request, pdu):
         raise DeviceError(Fault.DATA, f"unit {request.unit}: answer {pdu.hex()} does not fit the request")
+    return content(request, pdu)
+
+
+def content(request: Request, pdu: bytes) -> tuple[int, ...]:
+    """As `values`, of a PDU that is known to match."""
     if pdu[0] & EXCEPTION:
         raise ExceptionAnswerError(request.unit, pdu[1])
     if not request.is_read:

@@ -50,6 +50,7 @@ class Poller:
         self._fast = Sampler(scheduler, unit, plan.fast)
         self._slow = Sampler(scheduler, unit, plan.slow)
         self._slow_image: Image = {}
+        self._slow_free = asyncio.Lock()
         self._device = device
         self._waiters: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
@@ -96,23 +97,39 @@ class Poller:
         self._set_health(Health.OK, ANSWERS)
 
     async def _serve(self) -> None:
-        slow_s = time.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            slow = tasks.create_task(self._keep_slow())
+            error = await self._keep_fast()
+            slow.cancel()
+        raise error
+
+    async def _keep_fast(self) -> DeviceError:
+        """Until the device is lost; returns why."""
+        check_s = time.monotonic()
         while True:
             begin_s = time.monotonic()
-            is_slow = begin_s >= slow_s
             try:
-                if is_slow:
+                if begin_s >= check_s:
                     await self._device.slow()
                     self._fast.pack_again()
-                    self._slow.pack_again()
-                    slow_s = begin_s + SLOW_S
-                await self._round(all_of_it=is_slow)
+                    check_s = begin_s + SLOW_S
+                await self._round(all_of_it=False)
             except DeviceError as error:
                 if error.fault is not Fault.TIMEOUT or self._unit.lost:
-                    raise
+                    return error
                 continue
             await self._pause(begin_s + self._period_s)
             await self._hush()
+
+    async def _keep_slow(self) -> None:
+        """Beside the fast rounds, so that none of those waits for it. What fails is tried again in its turn."""
+        while not self._slow.empty:
+            await asyncio.sleep(SLOW_S)
+            await self._hush()
+            async with self._slow_free:
+                self._slow.pack_again()
+                with contextlib.suppress(DeviceError):  # a lost device is noticed by its fast rounds
+                    self._slow_image = await self._slow.read(Urgency.SLOW)
 
     async def _pause(self, until_s: float) -> None:
         if self._waiters:
@@ -134,8 +151,9 @@ class Poller:
         waiters, self._waiters = self._waiters, []
         try:
             if all_of_it or waiters:
-                self._slow_image = await self._slow.read(Urgency.FAST)
-            image = await self._fast.read(Urgency.FAST)
+                async with self._slow_free:
+                    self._slow_image = await self._slow.read(Urgency.FAST)
+            image = await self._fast.read(Urgency.FAST, due_s=time.monotonic() + self._period_s)
             if not image:
                 raise DeviceError(
                     Fault.MISMATCH, f"unit {self._unit.number} offers no register of its device profile"

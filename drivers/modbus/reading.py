@@ -16,6 +16,7 @@ from drivers.profile_schema import DeviceProfile, StateMap
 CURRENTS = ("current_l1", "current_l2", "current_l3")
 VOLTAGES = ("voltage_l1", "voltage_l2", "voltage_l3")
 POWERS = ("active_power_l1", "active_power_l2", "active_power_l3")
+MOST_TENS = 10
 UID_DIGITS = (8, 14, 20)
 """Hex digits of UIDs of 4, 7 and 10 bytes (ISO/IEC 14443-3)."""
 
@@ -51,7 +52,9 @@ def evse_registers(profile: DeviceProfile, poll: Poll) -> tuple[str, ...]:
 
 def meter_registers(profile: DeviceProfile, poll: Poll) -> tuple[str, ...]:
     energies = ("energy_import_total", "energy_export_total")
-    return _polled(profile, poll, [*CURRENTS, *POWERS, *VOLTAGES, "active_power_total", *energies])
+    wanted = [*CURRENTS, *POWERS, *VOLTAGES, "active_power_total", "active_power_export_total", *energies]
+    exponents = [profile.registers[name].exponent for name in wanted if name in profile.registers]
+    return _polled(profile, poll, [*wanted, *exponents])
 
 
 def _polled(profile: DeviceProfile, poll: Poll, names: Sequence[str | None]) -> tuple[str, ...]:
@@ -85,9 +88,7 @@ def meter_reading(profile: DeviceProfile, setup: MeterSetup, image: Image) -> Me
     """A signed sample (R8), or None where a current, or the power, is missing or not believable."""
     currents = _phases(profile, image, CURRENTS)
     powers = _phases(profile, image, POWERS)
-    power_w = _number(image, "active_power_total")
-    if power_w is None and powers is not None and "active_power_total" not in profile.registers:
-        power_w = sum(powers)
+    power_w = _power_w(profile, image, powers)
     if currents is None or power_w is None:
         return None
     if (
@@ -115,6 +116,17 @@ def meter_reading(profile: DeviceProfile, setup: MeterSetup, image: Image) -> Me
         energy_import_wh=None if energy_wh is None else _scaled(ratio, energy_wh),
         voltage_mv=_phases(profile, image, VOLTAGES),
     )
+
+
+def _power_w(profile: DeviceProfile, image: Image, powers: Phases | None) -> int | None:
+    """The total, which some meters tell as import and export apart; else the sum of the phases."""
+    power_w = _number(image, "active_power_total")
+    if "active_power_export_total" in profile.registers:
+        export_w = _number(image, "active_power_export_total")
+        return None if power_w is None or export_w is None else power_w - export_w
+    if power_w is None and powers is not None and "active_power_total" not in profile.registers:
+        return sum(powers)
+    return power_w
 
 
 def uid(text: str) -> str | None:
@@ -147,8 +159,17 @@ def _oldest_s(image: Image) -> float:
 
 def _number(image: Image, name: str) -> int | None:
     sample = image.get(name)
-    found = None if sample is None else codec.value(sample.point, sample.words)
+    tens = None if sample is None else _tens(image, sample.point.exponent)
+    found = None if sample is None or tens is None else codec.value(sample.point, sample.words, tens)
     return found if isinstance(found, int) else None
+
+
+def _tens(image: Image, exponent: str | None) -> int | None:
+    """The power of ten in that register; None where it is missing or beyond all reason."""
+    if exponent is None:
+        return 0
+    tens = _raw(image, exponent)
+    return tens if isinstance(tens, int) and abs(tens) <= MOST_TENS else None
 
 
 def _raw(image: Image, name: str | None) -> int | str | None:
@@ -187,8 +208,7 @@ def _same_block(profile: DeviceProfile, image: Image) -> bool:
 def _state(form: StateMap | None, image: Image) -> tuple[EvState | None, bool | None]:
     if form is None:
         return None, None
-    plug = _raw(image, form.plug_register)
-    plugged = None if plug is None or form.plugged is None else plug in form.plugged
+    plugged = form.is_plugged(_raw(image, form.plug_register))
     raw = _raw(image, form.register_)
     text = "" if raw is None else str(raw)
     if form.values.get(text) == "plug":

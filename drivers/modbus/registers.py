@@ -71,5 +71,9 @@ class Registers:
             words = encode(point)
         except EncodeError as error:
             raise DeviceError(Fault.REFUSED, str(error)) from error
-        request = pdu.write(self._unit, point.write_fc, address=point.address, words=words)
-        await self._scheduler.transfer(request, urgency)
+        size = len(words) // point.repeat
+        for place in range(0, len(words), size):  # a value that lies there several times is written copy by copy
+            address, copy = point.address + place, words[place : place + size]
+            await self._scheduler.transfer(
+                pdu.write(self._unit, point.write_fc, address=address, words=copy), urgency
+            )

@@ -1,159 +1,227 @@
 """Modbus RTU over a serial port: strict request and response, silence before every request.
 
-pyserial opens and configures the port; bytes are read and written on the raw descriptor in the event loop.
+All times are of the loop's clock, which is the monotonic clock.
 """
 
 import asyncio
-import os
-import select
-import time
-
-import serial
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from drivers.api import DeviceError, Fault, Line
 from drivers.modbus import pdu
 from drivers.modbus.blocks import char_s, gap_s
 from drivers.modbus.frames import Search, frame
-from drivers.modbus.link import Answer
+from drivers.modbus.link import Answer, Done
 from drivers.modbus.pdu import Request
+from drivers.modbus.port import Port, SerialPort
+from drivers.modbus.timers import Alarm, Deadline, TimerFd
 
 BABBLE_S = 1.0
 """A line that is not silent for this long has another master or a fault."""
+LOOKS = 4
+"""Reads after which a line without a whole echo does not echo, however noisy it is."""
+FIFO = 16
+"""Characters that a UART may collect before it tells of the first."""
+FRAMING = 3
+"""Characters of a frame around its PDU: unit and checksum."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request: it waits for silence, is sent, and is answered or not."""
+
+    request: Request
+    timeout_s: float
+    done: Done
+    search: Search
+    give_up_s: float
+    """When silence must have come."""
+    sent: bool = False
+    ends_s: float = 0.0
+    """When the last byte of the request leaves the line."""
+    turnaround_s: float | None = None
 
 
 class RtuLink:
     ambiguous = True
+    most = 1
 
-    def __init__(self, line: Line) -> None:
+    def __init__(
+        self,
+        line: Line,
+        *,
+        gap: float | None = None,
+        open_port: Callable[[Line], Port] = SerialPort,
+        new_alarm: Callable[[], Alarm] = TimerFd,
+    ) -> None:
+        """`gap`: silence before a request in seconds, other than the standard's."""
+        self.fresh = True
         self._line = line
-        self._port: serial.Serial | None = None
+        self._open_port, self._new_alarm = open_port, new_alarm
+        self._port: Port | None = None
+        self._alarm: Alarm | None = None
+        self._deadline = Deadline(self._late)
         self._char_s = char_s(line)
-        self._gap_s = gap_s(line)
+        self._gap_s = gap_s(line) if gap is None else gap
         self._busy_until_s = 0.0
         """When the last byte, ours or theirs, left the line."""
         self._echoes = False
-        self.fresh = True
-        self._search: Search | None = None
-        self._found: asyncio.Future[Answer] | None = None
-        self._request: Request | None = None
+        self._looks = 0
+        self._exchange: Exchange | None = None
+        self._lost: Callable[[], None] | None = None
 
     @property
     def is_open(self) -> bool:
         return self._port is not None
 
-    async def open(self) -> None:
+    async def open(self, lost: Callable[[], None]) -> None:
         self.close()
-        port = _open_port(self._line)
-        self._port = port
-        self._echoes, self.fresh = False, True
-        os.set_blocking(port.fileno(), False)
-        self._busy_until_s = time.monotonic()
-        asyncio.get_running_loop().add_reader(port.fileno(), self._readable)
+        self._loop = asyncio.get_running_loop()
+        port = self._open_port(self._line)
+        try:
+            self._alarm = self._new_alarm()
+        except OSError as error:
+            port.close()
+            raise DeviceError(Fault.CLOSED, f"{self._line.port}: no timer: {error}") from error
+        self._port, self._lost = port, lost
+        self._echoes, self.fresh, self._looks = False, True, 0
+        self._busy_until_s = self._loop.time()
+        port.watch(self._readable)
 
     def close(self) -> None:
-        port, self._port = self._port, None
-        if port is None:
-            return
-        asyncio.get_running_loop().remove_reader(port.fileno())
-        port.close()
-        if self._found is not None and not self._found.done():
-            self._found.set_exception(DeviceError(Fault.CLOSED, f"{self._line.port}: closed"))
+        self._lost = None
+        self._close("closed")
 
-    async def exchange(self, request: Request, timeout_s: float) -> Answer:
-        await self._silence()
-        data = frame(request)
-        self._search = Search(request, echoes=self._echoes)
-        self._request = request
-        self._found = asyncio.get_running_loop().create_future()
-        try:
-            self._send(data)
-            limit_s = self._busy_until_s + timeout_s + (request.answer_size + 3) * self._char_s
-            async with asyncio.timeout_at(limit_s):
-                return await self._found
-        except TimeoutError:
-            raise DeviceError(Fault.TIMEOUT, f"unit {request.unit}: no answer") from None
-        finally:
-            if request.is_read:
-                self._echoes, self.fresh = self._echoes or self._search.echoed, False
-            self._search = self._found = self._request = None
-
-    async def _silence(self) -> None:
-        """Wait until nothing was on the line for 3.5 characters; what comes meanwhile is dropped.
-
-        The loop's clock is the monotonic clock, on which every time here is counted.
-        """
-        give_up_s = max(time.monotonic(), self._busy_until_s) + BABBLE_S
-        while True:
-            wait_s = self._busy_until_s + self._gap_s - time.monotonic()
-            if wait_s <= 0:
-                before_s = self._busy_until_s
-                self._readable()  # what lies in the kernel's buffer is old
-                if self._busy_until_s == before_s:
-                    return
-            if time.monotonic() > give_up_s:
-                raise DeviceError(Fault.TIMEOUT, f"{self._line.port}: never silent, is there another master?")
-            await asyncio.sleep(max(wait_s, 0.0))
-
-    def _send(self, data: bytes) -> None:
+    def begin(self, request: Request, timeout_s: float, done: Done) -> None:
         if self._port is None:
-            raise DeviceError(Fault.CLOSED, f"{self._line.port}: closed")
+            closed = DeviceError(Fault.CLOSED, f"{self._line.port}: closed")
+            asyncio.get_running_loop().call_soon(done, closed)
+            return
+        search = Search(request, echoes=self._echoes)
+        now_s = self._loop.time()
+        give_up_s = max(now_s, self._busy_until_s) + BABBLE_S
+        self._exchange = Exchange(request, timeout_s, done, search, give_up_s)
+        self._when_silent(now_s)
+
+    def withdraw(self) -> bool:
+        if self._exchange is None or self._exchange.sent:
+            return False
+        self._exchange = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        return True
+
+    def line_s(self, request: Request) -> float:
+        chars = len(frame(request)) + request.answer_size + FRAMING
+        return chars * self._char_s + self._gap_s
+
+    def _when_silent(self, now_s: float) -> None:
+        """Send, or come back when nothing was on the line for 3.5 characters; what comes meanwhile is dropped."""
+        silent_s = self._busy_until_s + self._gap_s
+        if now_s >= silent_s:
+            self._readable()  # what lies in the kernel's buffer is old
+            silent_s = self._busy_until_s + self._gap_s
+        exchange = self._exchange
+        if exchange is None or self._alarm is None:
+            return
+        if now_s >= silent_s:
+            self._send(exchange)
+        elif silent_s > exchange.give_up_s:
+            text = f"{self._line.port}: never silent, is there another master?"
+            self._loop.call_soon(self._finish, exchange, DeviceError(Fault.TIMEOUT, text))
+        else:
+            self._alarm.at(silent_s, self._silent)
+
+    def _silent(self) -> None:
+        if self._exchange is not None and not self._exchange.sent:
+            self._when_silent(self._loop.time())
+
+    def _send(self, exchange: Exchange) -> None:
+        data = frame(exchange.request)
+        if self._port is None:
+            return
+        exchange.sent = True
         try:
-            sent = os.write(self._port.fileno(), data)
-        except BlockingIOError:
-            sent = 0
+            taken = self._port.write(data)
         except OSError as error:
-            self.close()
-            raise DeviceError(Fault.CLOSED, f"{self._line.port}: {error}") from error
-        self._busy_until_s = time.monotonic() + sent * self._char_s
-        if sent < len(data):
-            raise DeviceError(Fault.TIMEOUT, f"{self._line.port}: the line takes no bytes")
+            self._loop.call_soon(self._gone, self._port, str(error))
+            return
+        self._busy_until_s = exchange.ends_s = self._loop.time() + taken * self._char_s
+        if taken < len(data):
+            text = f"{self._line.port}: the line takes no bytes"
+            self._loop.call_soon(self._finish, exchange, DeviceError(Fault.TIMEOUT, text))
+            return
+        first = min(exchange.request.answer_size + FRAMING, FIFO)
+        self._deadline.at(exchange.ends_s + exchange.timeout_s + first * self._char_s)
 
     def _readable(self) -> None:
         if self._port is None:
             return
         try:
-            data = os.read(self._port.fileno(), 4096)
-            gone = not data and _ends(self._port.fileno())
-        except BlockingIOError:
+            data = self._port.read()
+        except OSError as error:
+            self._loop.call_soon(self._gone, self._port, str(error))
             return
-        except OSError:
-            data, gone = b"", True
-        if gone:
-            self.close()
         if not data:
             return
-        self._busy_until_s = max(self._busy_until_s, time.monotonic())
-        if self._search is not None:
-            self._offer(data)
+        now_s = self._loop.time()
+        self._busy_until_s = max(self._busy_until_s, now_s)
+        exchange = self._exchange
+        if exchange is not None and exchange.sent:
+            self._offer(exchange, data, now_s)
 
-    def _offer(self, data: bytes) -> None:
-        search, found, request = self._search, self._found, self._request
-        if search is None or found is None or request is None or found.done():
-            return
-        answer = search.feed(data)
+    def _offer(self, exchange: Exchange, data: bytes, now_s: float) -> None:
+        answer = exchange.search.feed(data)
+        if exchange.turnaround_s is None:
+            exchange.turnaround_s = max(0.0, now_s - exchange.ends_s - len(data) * self._char_s)
+            if answer is None:
+                rest_s = (exchange.request.answer_size + FRAMING) * self._char_s
+                self._deadline.at(now_s + rest_s + exchange.timeout_s)
         if answer is None:
             return
+        outcome: Answer | DeviceError
         try:
-            found.set_result(Answer(pdu.values(request, answer), time.monotonic()))
+            outcome = Answer(pdu.content(exchange.request, answer), now_s, exchange.turnaround_s)
         except DeviceError as error:
-            found.set_exception(error)
+            outcome = error
+        self._finish(exchange, outcome)
 
+    def _late(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.sent:
+            self._finish(exchange, DeviceError(Fault.TIMEOUT, f"unit {exchange.request.unit}: no answer"))
 
-def _ends(descriptor: int) -> bool:
-    """A terminal reads empty also while nothing came; only one that hung up stays readable then."""
-    return bool(select.select([descriptor], [], [], 0)[0])
+    def _finish(self, exchange: Exchange, outcome: Answer | DeviceError) -> None:
+        if self._exchange is not exchange:
+            return
+        self._exchange = None
+        self._deadline.lift()
+        if exchange.request.is_read and exchange.sent:
+            self._learn_echo(exchange.search)
+        exchange.done(outcome)
 
+    def _learn_echo(self, search: Search) -> None:
+        """One look is not enough where noise came before the answer: it may have been a broken echo."""
+        self._echoes = self._echoes or search.echoed
+        self._looks += 1
+        if self._echoes or search.plain or self._looks >= LOOKS:
+            self.fresh = False
 
-def _open_port(line: Line) -> serial.Serial:
-    on_pty = os.path.realpath(line.port).startswith("/dev/pts/")
-    try:
-        return serial.Serial(
-            line.port,
-            line.baud,
-            parity="N" if on_pty else line.parity,  # a pty has no parity and refuses one
-            stopbits=line.stop_bits,
-            timeout=0,
-            exclusive=True,
-        )
-    except (OSError, ValueError) as error:  # SerialException is an OSError
-        raise DeviceError(Fault.CLOSED, f"{line.port}: {error}") from error
+    def _gone(self, port: Port, text: str) -> None:
+        if self._port is port:
+            self._close(text)
+
+    def _close(self, text: str) -> None:
+        port, self._port = self._port, None
+        if port is None:
+            return
+        port.close()
+        self._deadline.close()
+        if self._alarm is not None:
+            self._alarm.close()
+            self._alarm = None
+        if self._exchange is not None:
+            self._finish(self._exchange, DeviceError(Fault.CLOSED, f"{self._line.port}: {text}"))
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost()

@@ -37,6 +37,10 @@ class Sampler:
         self._blocks: tuple[Block, ...] = ()
         self._packed_s = 0.0
 
+    @property
+    def empty(self) -> bool:
+        return not self._wanted.points
+
     def pack(self) -> None:
         """Forget what was refused."""
         self._blocks = plan(self._wanted.points, self._wanted.packing, self._wanted.together)
@@ -60,8 +64,8 @@ class Sampler:
             if error.fault is not Fault.REFUSED:
                 raise
 
-    async def read(self, urgency: Urgency) -> Image:
-        """One round. What the device refuses or garbles is missing in it.
+    async def read(self, urgency: Urgency, *, due_s: float | None = None) -> Image:
+        """One round, wanted by `due_s`. What the device refuses or garbles is missing in it.
 
         Raises:
             DeviceError: not answered.
@@ -71,7 +75,7 @@ class Sampler:
         while waiting:
             block = waiting.pop(0)
             try:
-                answer = await self._words(block, urgency)
+                answer = await self._words(block, urgency, due_s)
             except DeviceError as error:
                 if error.fault not in (Fault.REFUSED, Fault.DATA):
                     raise
@@ -81,9 +85,9 @@ class Sampler:
             image |= _samples(block, answer, next(self._numbers))
         return image
 
-    async def _words(self, block: Block, urgency: Urgency) -> Answer:
+    async def _words(self, block: Block, urgency: Urgency, due_s: float | None = None) -> Answer:
         request = read(self._unit.number, block.table, address=block.address, count=block.count)
-        return await self._scheduler.transfer(request, urgency)
+        return await self._scheduler.transfer(request, urgency, due_s=due_s)
 
     def _split(self, block: Block) -> Sequence[Block]:
         """A part of the block is not there: from now on its points are read one by one, without the missing one."""

@@ -1,20 +1,22 @@
-"""One task per wire: decides what goes next, and is alone with the link.
+"""Decides what goes over a wire next, and is alone with its link.
 
-Order: a reduction, another write, a fast read, a slow read, the probe of a lost unit; within a class the longest
-waiting. Callers wait on a future of their own, so that cancelling one never cancels a transfer.
+It is driven by callbacks: the end of one exchange begins the next, in the same turn of the event loop. Callers wait
+on futures of their own, so that cancelling one never cancels a transfer.
 """
 
 import asyncio
-import enum
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from drivers.api import DeviceError, Fault, Health
+from drivers.modbus.jobs import DEAD_IDLE_SHARE, DEAD_SHARE, SLOW_SHARE, Job, Jobs, Urgency
 from drivers.modbus.link import Answer, Link
-from drivers.modbus.pdu import ExceptionAnswerError, Request
-from drivers.modbus.unit import Timing, Unit
+from drivers.modbus.pdu import Request
+from drivers.modbus.timers import Deadline
+from drivers.modbus.unit import Counters, Timing, Unit, total
+
+__all__ = ["Scheduler", "Urgency"]
 
 REOPEN_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Back-off between attempts to open port or connection."""
@@ -22,41 +24,7 @@ SILENT_S = 2.0
 """A wire on which nobody answered for this long, though everybody was asked, is lost itself."""
 REOPEN_SILENT_S = 10.0
 """Least time between two reopenings because of silence."""
-DEAD_SHARE = 0.03
-"""Share of the wire's time for probes of lost units, while others are alive."""
-DEAD_CREDIT_S = 1.0
-STARVED_S = 5.0
-"""A slow read that waited this long counts as a fast one."""
-
-
-class Urgency(enum.IntEnum):
-    SAFETY = 0
-    """A reduction."""
-    WRITE = 1
-    FAST = 2
-    SLOW = 3
-    PROBE = 4
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    request: Request
-    unit: Unit
-    urgency: Urgency
-    since_s: float
-    future: asyncio.Future[Answer]
-
-    def rank(self, now_s: float) -> tuple[int, float]:
-        starved = self.urgency is Urgency.SLOW and now_s - self.since_s > STARVED_S
-        return (Urgency.FAST if starved else self.urgency), self.since_s
-
-
-@dataclass(slots=True)
-class Counters:
-    transactions: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    busy_s: float = 0.0
+USUAL_TURNAROUND_S = 0.005
 
 
 @dataclass(slots=True)
@@ -64,172 +32,254 @@ class Condition:
     """Whether anybody answers on the wire."""
 
     health: Health = Health.UNKNOWN
-    answered_s: float = field(default_factory=time.monotonic)
+    answered_s: float = -math.inf
     opened_s: float = -math.inf
     reopened_s: float = -math.inf
     silent: set[int] = field(default_factory=set)
     """Units that missed since anybody answered."""
 
 
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A job under way. `settles`: with a request of another shape, after which the job itself can be believed."""
+
+    job: Job
+    request: Request
+    settles: bool
+    begun_s: float
+
+
 class Scheduler:
     def __init__(self, link: Link, *, timing: Timing, on_health: Callable[[Health, str], None]) -> None:
-        self.counters = Counters()
         self._link = link
         self._timing = timing
         self._on_health = on_health
         self._condition = Condition()
-        self._jobs: list[Job] = []
+        self._jobs = Jobs()
+        self._flying: list[Flight] = []
         self._units: dict[int, Unit] = {}
-        self._wake = asyncio.Event()
+        self._timer = Deadline(self._again)
+        self._stopped = asyncio.Event()
+        """The link is closed, or a callback failed: `run` looks after it."""
+        self._broken = False
         self._closed: str | None = "not running"
         """Why no transfer is possible now."""
-        self._credit_s = DEAD_CREDIT_S
-        self._credited_s = time.monotonic()
+        self._earned_s = math.inf
+        self._busy_s = 0.0
+        self._earned_busy_s = 0.0
 
-    def unit(self, number: int, spacing_s: float = 0.0) -> Unit:
-        """The unit, created at its first mention; the longest spacing that any device asks for holds."""
-        unit = self._units.setdefault(number, Unit(number, self._timing))
+    @property
+    def counters(self) -> Counters:
+        """Of all units together."""
+        return total(unit.counters for unit in self._units.values())
+
+    @property
+    def units(self) -> Mapping[int, Unit]:
+        return self._units
+
+    def unit(self, number: int, spacing_s: float = 0.0, *, pipeline: int | None = None) -> Unit:
+        """The unit, created at its first mention; the longest spacing that any device behind it asks for holds."""
+        unit = self._units.get(number)
+        if unit is None:
+            unit = self._units[number] = Unit(number, self._timing)
         unit.spacing_s = max(unit.spacing_s, spacing_s)
+        if pipeline is not None:
+            unit.pipeline = pipeline
         return unit
 
-    async def transfer(self, request: Request, urgency: Urgency) -> Answer:
-        """Queue a request and wait for its answer.
+    async def transfer(self, request: Request, urgency: Urgency, *, due_s: float | None = None) -> Answer:
+        """Queue a request and wait for its answer. Within its class the earliest `due_s` goes first (now, if None).
+
+        An equal read that waits already is shared. A write that waits to the same registers is replaced: its caller
+        gets REFUSED, "superseded".
 
         Raises:
-            DeviceError: as `Link.exchange`; CLOSED at once while the wire is down.
+            DeviceError: as `Link.begin` says; CLOSED at once while the wire is down.
         """
         if self._closed is not None:
             raise DeviceError(Fault.CLOSED, self._closed)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._jobs.append(Job(request, self.unit(request.unit), urgency, time.monotonic(), future))
-        self._wake.set()
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        future: asyncio.Future[Answer] = loop.create_future()
+        unit = self._units.get(request.unit) or self.unit(request.unit)
+        job = Job(request, unit, urgency, now_s, now_s if due_s is None else due_s, [future])
+        if self._flying or self._jobs or urgency is Urgency.PROBE or job.ready_s > now_s:
+            self._jobs.add(job)
+            self._overtake(job, now_s)
+            self._pump()
+        elif self._link.is_open:
+            self._begin(job, now_s)
+        else:
+            self._jobs.add(job)
         return await future
 
     async def run(self) -> None:
         """Serve until cancelled; a fault of the wire is reopened, never raised."""
         self._closed = None
+        self._condition.answered_s = _now_s()
         try:
             while True:
-                if not self._link.is_open:
-                    await self._open()
-                job, wait_s = self._pick()
-                if job is None:
-                    await self._idle(wait_s)
-                elif not job.future.done():
-                    await self._serve(job)
+                await self._open()
+                self._pump()
+                await self._stopped.wait()
+                if self._broken:
+                    raise RuntimeError("the scheduler of a wire failed in a callback; what failed was logged")
         finally:
+            self._timer.close()
             self._link.close()
             self._shut("not running")
 
     async def _open(self) -> None:
-        attempt = 0 if time.monotonic() - self._condition.opened_s > 1.0 else 1
+        self._stopped.clear()
+        attempt = 0 if _now_s() - self._condition.opened_s > 1.0 else 1
         first = attempt
         while not self._link.is_open:
             pause_s = REOPEN_S[min(attempt, len(REOPEN_S) - 1)]
             if pause_s > 0:
                 await asyncio.sleep(pause_s)
             try:
-                await self._link.open()
+                await self._link.open(self._stopped.set)
             except DeviceError as error:
                 self._shut(str(error))
                 self._set_health(Health.LOST, str(error))
             attempt += 1
         self._closed = None
-        self._condition.opened_s = time.monotonic()
+        self._condition.opened_s = _now_s()
         if attempt > first + 1:
             self._revive()
 
     def _shut(self, text: str) -> None:
         self._closed = text
-        jobs, self._jobs = self._jobs, []
-        for job in jobs:
-            if not job.future.done():
-                job.future.set_exception(DeviceError(Fault.CLOSED, text))
+        for job in self._jobs.clear():
+            job.fail(DeviceError(Fault.CLOSED, text))
 
-    async def _idle(self, wait_s: float | None) -> None:
-        self._wake.clear()
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._wake.wait()
-        except TimeoutError:
+    # What goes next.
+
+    def _overtake(self, job: Job, now_s: float) -> None:
+        """A more urgent job takes the place of one that still waits for the wire to be silent."""
+        if not self._flying or job.urgency >= self._flying[-1].job.urgency or job.ready_s > now_s:
             return
+        if self._link.withdraw():
+            self._jobs.add(self._flying.pop().job)
 
-    def _pick(self) -> tuple[Job | None, float | None]:
-        """The next job, removed from the queue; or how long until one may go (None: until one is queued)."""
-        now_s = time.monotonic()
-        dead_s = self._dead_wait_s(now_s)
-        waits = {id(job): job.unit.ready_s - now_s for job in self._jobs}
-        for job in self._jobs:
-            if job.urgency is Urgency.PROBE:
-                waits[id(job)] = max(waits[id(job)], dead_s)
-        ready = [job for job in self._jobs if waits[id(job)] <= 0]
-        if ready:
-            job = min(ready, key=lambda job: job.rank(now_s))
-            self._jobs.remove(job)
-            return job, None
-        return None, min(waits.values(), default=None)
-
-    def _dead_wait_s(self, now_s: float) -> float:
-        """How long until the budget for lost units lets one be probed."""
-        self._credit_s = min(DEAD_CREDIT_S, self._credit_s + DEAD_SHARE * (now_s - self._credited_s))
-        self._credited_s = now_s
-        if self._credit_s > 0 or all(unit.lost for unit in self._units.values()):
-            return 0.0
-        return -self._credit_s / DEAD_SHARE + 0.001
-
-    async def _serve(self, job: Job) -> None:
+    def _again(self) -> None:
+        self._broken = True
         try:
-            if self._confusable(job):
-                await self._settle(job.unit, job.request)
-                self._jobs.append(job)
-                return
-            answer = await self._exchange(job.unit, job.request)
-        except DeviceError as error:
-            if job.urgency is Urgency.PROBE and error.fault is Fault.TIMEOUT:
-                self._credit_s -= time.monotonic() - self._credited_s
-            if not job.future.done():
-                job.future.set_exception(error)
-        else:
-            if not job.future.done():
-                job.future.set_result(answer)
+            self._pump()
+            self._broken = False
+        finally:
+            self._look_after()
 
-    def _confusable(self, job: Job) -> bool:
-        """Whether something else than its answer could be taken for it: a late answer, or the line's own echo."""
+    def _pump(self) -> None:
+        """Begin what may begin."""
+        while self._link.is_open and len(self._flying) < self._link.most:
+            now_s = _now_s()
+            self._earn(now_s)
+            choice = self._jobs.choose(now_s, all_lost=all(unit.lost for unit in self._units.values()))
+            job, wait_s = choice.job, choice.wait_s
+            if job is not None and job.urgency is not Urgency.SAFETY and choice.cut_s < self._takes_s(job):
+                job, wait_s = None, choice.cut_s  # not worth delaying a reduction whose unit needs a pause
+            if job is None:
+                if wait_s < math.inf:
+                    self._timer.at(now_s + wait_s)
+                return
+            if len(self._flying) >= min((job.unit.depth, *(flight.job.unit.depth for flight in self._flying))):
+                return
+            self._jobs.remove(job)
+            if job.wanted:
+                self._begin(job, now_s)
+
+    def _takes_s(self, job: Job) -> float:
+        turnaround_s = job.unit.turnaround_s
+        return self._link.line_s(job.request) + (USUAL_TURNAROUND_S if turnaround_s is None else turnaround_s)
+
+    def _earn(self, now_s: float) -> None:
+        """Slow reads and probes earn their shares of the time that passed, probes more while nothing went on."""
+        passed_s = max(0.0, now_s - self._earned_s)
+        idle_s = max(0.0, passed_s - (self._busy_s - self._earned_busy_s))
+        self._earned_s, self._earned_busy_s = now_s, self._busy_s
+        self._jobs.slow.earn(SLOW_SHARE * passed_s)
+        self._jobs.dead.earn(DEAD_SHARE * passed_s + DEAD_IDLE_SHARE * idle_s)
+
+    def _begin(self, job: Job, now_s: float) -> None:
+        settles = self._confusable(job, now_s)
+        request = job.unit.another_shape(job.request) if settles else job.request
+        flight = Flight(job, request, settles, now_s)
+        self._flying.append(flight)
+        self._link.begin(request, job.unit.timeout_s(request), lambda outcome: self._done(flight, outcome))
+
+    def _confusable(self, job: Job, now_s: float) -> bool:
+        """Whether something else than its answer could be taken for it: a late answer, or the line's own echo.
+
+        Then something else is read first. After that no late answer is under way, and it is known if the line
+        echoes.
+        """
         if self._link.fresh and not job.request.is_read:
             return True
-        return self._link.ambiguous and job.unit.confusable(job.request, time.monotonic())
+        return self._link.ambiguous and job.unit.confusable(job.request, now_s)
 
-    async def _settle(self, unit: Unit, request: Request) -> None:
-        """Read something else first: after that no late answer is under way, and it is known if the line echoes."""
-        try:
-            await self._exchange(unit, unit.another_shape(request))
-        except ExceptionAnswerError as error:
-            if error.fault is not Fault.REFUSED:
-                raise
+    # What became of it.
 
-    async def _exchange(self, unit: Unit, request: Request) -> Answer:
-        timeout_s = unit.timeout_s(request)
-        begin_s = time.monotonic()
-        answered = False
-        self.counters.transactions += 1
+    def _done(self, flight: Flight, outcome: Answer | DeviceError) -> None:
+        if flight not in self._flying:
+            return
+        self._flying.remove(flight)
+        self._broken = True
         try:
-            answer = await self._link.exchange(request, timeout_s)
-            answered = True
-        except DeviceError as error:
-            answered = self._was_answered(unit, request, error)
-            self._count(error, unit, timeout_s)
-            if error.fault is Fault.REFUSED and not answered:
-                raise DeviceError(Fault.TIMEOUT, f"{error}, perhaps of an older request") from error
-            raise
+            self._conclude(flight, outcome)
+            self._broken = False
         finally:
-            now_s = time.monotonic()
-            self.counters.busy_s += now_s - begin_s
-            if answered:
-                unit.answered(now_s, now_s - begin_s)
-                self._heard(now_s)
-            else:
-                unit.may_come_late(request, now_s)
-        return answer
+            self._look_after()
+
+    def _look_after(self) -> None:
+        """A fault of our own in a callback ends `run`: nobody shall wait for ever, somebody shall hear of it."""
+        if self._broken:
+            self._stopped.set()
+
+    def _conclude(self, flight: Flight, outcome: Answer | DeviceError) -> None:
+        now_s = _now_s()
+        unit, request, spent_s = flight.job.unit, flight.request, now_s - flight.begun_s
+        unit.counters.transactions += 1
+        unit.counters.busy_s += spent_s
+        self._busy_s += spent_s
+        if isinstance(outcome, Answer):
+            unit.learn(request, outcome.turnaround_s)
+            self._heard(unit, now_s)
+        else:
+            outcome = self._misfortune(flight, outcome, now_s)
+        self._hand_over(flight, outcome, spent_s)
+        if self._jobs:
+            self._pump()
+
+    def _hand_over(self, flight: Flight, outcome: Answer | DeviceError, spent_s: float) -> None:
+        job = flight.job
+        if job.urgency is Urgency.SLOW:
+            self._jobs.slow.earn(-spent_s)
+        elif job.urgency is Urgency.PROBE and _is(outcome, Fault.TIMEOUT):
+            self._jobs.dead.earn(-spent_s)
+        if flight.settles and (isinstance(outcome, Answer) or _is(outcome, Fault.REFUSED)):
+            self._jobs.add(job)
+        elif isinstance(outcome, Answer):
+            job.resolve(outcome)
+        else:
+            job.fail(outcome)
+
+    def _misfortune(self, flight: Flight, error: DeviceError, now_s: float) -> DeviceError:
+        unit, request = flight.job.unit, flight.request
+        answered = self._was_answered(unit, request, error)
+        if answered:
+            self._heard(unit, now_s)
+        unit.counters.errors += 1
+        if error.fault is Fault.TIMEOUT:
+            unit.counters.timeouts += 1
+            unit.counters.lost_s += now_s - flight.begun_s
+            unit.missed(now_s, unit.timeout_s(request))
+            self._missed(unit, now_s)
+        if not answered:
+            unit.may_come_late(request, now_s)
+        if error.fault is Fault.REFUSED and not answered:
+            return DeviceError(Fault.TIMEOUT, f"{error}, perhaps of an older request")
+        return error
 
     def _was_answered(self, unit: Unit, request: Request, error: DeviceError) -> bool:
         """An exception may be late too: it counts only where no older request had the same function."""
@@ -238,14 +288,8 @@ class Scheduler:
         late = self._link.ambiguous and unit.may_be_late_exception(request.function)
         return error.fault is Fault.REFUSED and not late
 
-    def _count(self, error: DeviceError, unit: Unit, timeout_s: float) -> None:
-        self.counters.errors += 1
-        if error.fault is Fault.TIMEOUT:
-            self.counters.timeouts += 1
-            unit.missed(time.monotonic(), timeout_s)
-            self._missed(unit)
-
-    def _heard(self, now_s: float) -> None:
+    def _heard(self, unit: Unit, now_s: float) -> None:
+        unit.answered(now_s)
         condition = self._condition
         condition.answered_s = now_s
         condition.silent.clear()
@@ -255,10 +299,9 @@ class Scheduler:
             if was_lost:
                 self._revive()
 
-    def _missed(self, unit: Unit) -> None:
+    def _missed(self, unit: Unit, now_s: float) -> None:
         condition = self._condition
         condition.silent.add(unit.number)
-        now_s = time.monotonic()
         alive = {other.number for other in self._units.values() if other.devices > 0 and other.misses < 2}
         if now_s - condition.answered_s < SILENT_S or alive - condition.silent:
             return
@@ -268,6 +311,7 @@ class Scheduler:
         if now_s - condition.reopened_s >= REOPEN_SILENT_S:
             condition.reopened_s = now_s
             self._link.close()
+            self._stopped.set()
 
     def _revive(self) -> None:
         for unit in self._units.values():
@@ -277,3 +321,12 @@ class Scheduler:
         if self._condition.health is not health:
             self._condition.health = health
             self._on_health(health, text)
+
+
+def _now_s() -> float:
+    """The loop's clock, which is the monotonic clock."""
+    return asyncio.get_running_loop().time()
+
+
+def _is(outcome: Answer | DeviceError, fault: Fault) -> bool:
+    return isinstance(outcome, DeviceError) and outcome.fault is fault

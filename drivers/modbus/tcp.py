@@ -1,22 +1,34 @@
-"""Modbus TCP: one request at a time, matched by transaction id, failed at once when the peer closes."""
+"""Modbus TCP: matched by transaction id, failed at once when the peer closes, one request at a time or a few."""
 
 import asyncio
 import struct
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from drivers.api import DeviceError, Endpoint, Fault
 from drivers.modbus import pdu
-from drivers.modbus.link import Answer
+from drivers.modbus.link import Answer, Done
 from drivers.modbus.pdu import Request
+from drivers.modbus.timers import Deadline
 
 CONNECT_S = 3.0
+MOST = 8
 HEAD = struct.Struct(">HHHB")
 """Transaction, protocol (0), length of what follows including the unit, unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    request: Request
+    done: Done
+    begun_s: float
+    limit_s: float
 
 
 class TcpLink:
     ambiguous = False
     fresh = False
+    most = MOST
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -26,13 +38,13 @@ class TcpLink:
     def is_open(self) -> bool:
         return self._connection is not None and not self._connection.lost
 
-    async def open(self) -> None:
+    async def open(self, lost: Callable[[], None]) -> None:
         self.close()
         host, port = self._endpoint.host, self._endpoint.port
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_S):
-                _, self._connection = await loop.create_connection(lambda: Connection(host), host, port)
+                _, self._connection = await loop.create_connection(lambda: Connection(host, lost), host, port)
         except TimeoutError:
             raise DeviceError(Fault.CLOSED, f"{host}:{port}: connecting timed out") from None
         except (OSError, UnicodeError) as error:  # a host name may be impossible
@@ -41,46 +53,50 @@ class TcpLink:
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.abort()
+            connection.close()
 
-    async def exchange(self, request: Request, timeout_s: float) -> Answer:
-        if self._connection is None:
-            raise DeviceError(Fault.CLOSED, f"{self._endpoint.host}: not connected")
-        return await self._connection.exchange(request, timeout_s)
+    def begin(self, request: Request, timeout_s: float, done: Done) -> None:
+        if self._connection is None or self._connection.lost:
+            error = DeviceError(Fault.CLOSED, f"{self._endpoint.host}: not connected")
+            asyncio.get_running_loop().call_soon(done, error)
+        else:
+            self._connection.begin(request, timeout_s, done)
+
+    def withdraw(self) -> bool:
+        return False
+
+    def line_s(self, request: Request) -> float:
+        return 0.0
 
 
 class Connection(asyncio.Protocol):
     """One connection from its making to its loss; never reused."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, lost: Callable[[], None]) -> None:
         self.lost = False
         self._host = host
+        self._tell_lost: Callable[[], None] | None = lost
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
+        self._buffer = b""
         self._transaction = 0
-        self._request: Request | None = None
-        self._found: asyncio.Future[Answer] | None = None
+        self._open: dict[int, Exchange] = {}
+        self._deadline = Deadline(self._late)
 
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-        self._lose("closed")
+    def close(self) -> None:
+        """Without telling that it is lost."""
+        self._tell_lost = None
+        self._abort("closed")
 
-    async def exchange(self, request: Request, timeout_s: float) -> Answer:
-        if self.lost or self._transport is None:
-            raise DeviceError(Fault.CLOSED, f"{self._host}: not connected")
+    def begin(self, request: Request, timeout_s: float, done: Done) -> None:
+        if self._transport is None:
+            return
         self._transaction = self._transaction % 0xFFFF + 1
-        self._request = request
-        self._found = asyncio.get_running_loop().create_future()
+        now_s = self._loop.time()
+        self._open[self._transaction] = Exchange(request, done, now_s, now_s + timeout_s)
         body = request.pdu
         self._transport.write(HEAD.pack(self._transaction, 0, len(body) + 1, request.unit) + body)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._found
-        except TimeoutError:
-            raise DeviceError(Fault.TIMEOUT, f"unit {request.unit}: no answer") from None
-        finally:
-            self._request = self._found = None
+        self._watch()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):
@@ -90,30 +106,64 @@ class Connection(asyncio.Protocol):
         self._lose(f"connection lost: {exc}" if exc else "the peer closed the connection")
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while len(self._buffer) >= HEAD.size:
-            transaction, protocol, length, unit = HEAD.unpack_from(self._buffer)
+        buffer = self._buffer + data if self._buffer else data
+        while len(buffer) >= HEAD.size:
+            transaction, protocol, length, unit = HEAD.unpack_from(buffer)
             if protocol != 0 or not 2 <= length <= 254:
-                self.abort()  # in a stream there is no way to find the next frame
+                self._abort("what it sends is no Modbus")  # in a stream there is no way to find the next frame
                 return
-            if len(self._buffer) < 6 + length:
+            if len(buffer) < 6 + length:
+                break
+            body, buffer = buffer[HEAD.size : 6 + length], buffer[6 + length :]
+            self._offer(transaction, unit, body)
+            if self.lost:
                 return
-            body = bytes(self._buffer[HEAD.size : 6 + length])
-            del self._buffer[: 6 + length]
-            if transaction == self._transaction:
-                self._offer(unit, body)
+        self._buffer = buffer
 
-    def _offer(self, unit: int, body: bytes) -> None:
-        request, found = self._request, self._found
-        if request is None or found is None or found.done() or unit != request.unit:
+    def _offer(self, transaction: int, unit: int, body: bytes) -> None:
+        exchange = self._open.get(transaction)
+        if exchange is None or unit != exchange.request.unit:
             return
+        now_s = self._loop.time()
+        outcome: Answer | DeviceError
         try:
-            found.set_result(Answer(pdu.values(request, body), time.monotonic()))
+            outcome = Answer(pdu.values(exchange.request, body), now_s, now_s - exchange.begun_s)
         except DeviceError as error:
-            found.set_exception(error)
+            outcome = error
+        del self._open[transaction]
+        self._watch()
+        exchange.done(outcome)
+
+    def _watch(self) -> None:
+        if not self._open:
+            self._deadline.lift()
+        elif len(self._open) == 1:
+            self._deadline.at(next(iter(self._open.values())).limit_s)
+        else:
+            self._deadline.at(min(exchange.limit_s for exchange in self._open.values()))
+
+    def _late(self) -> None:
+        now_s = self._loop.time()
+        late = [transaction for transaction, exchange in self._open.items() if exchange.limit_s <= now_s]
+        exchanges = [self._open.pop(transaction) for transaction in late]
+        self._watch()
+        for exchange in exchanges:
+            exchange.done(DeviceError(Fault.TIMEOUT, f"unit {exchange.request.unit}: no answer"))
+
+    def _abort(self, text: str) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        self._lose(text)
 
     def _lose(self, text: str) -> None:
+        if self.lost:
+            return
         self.lost = True
-        self._buffer.clear()
-        if self._found is not None and not self._found.done():
-            self._found.set_exception(DeviceError(Fault.CLOSED, f"{self._host}: {text}"))
+        self._buffer = b""
+        self._deadline.close()
+        exchanges, self._open = list(self._open.values()), {}
+        for exchange in exchanges:
+            exchange.done(DeviceError(Fault.CLOSED, f"{self._host}: {text}"))
+        tell, self._tell_lost = self._tell_lost, None
+        if tell is not None:
+            tell()

@@ -1,50 +1,110 @@
 """What is known of one unit: how fast it answers, when it may be asked again, what may still come late."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from drivers.modbus.pdu import READ_FUNCTION, Request, Shape, read
 
 LOST_AFTER = 3
 """Misses in a row after which a unit counts as lost."""
+BACK_OFF_S = (0.1, 0.7)
+"""Pause after the first and the second miss: a glitch of the wire is over by then."""
+PATIENT_EACH = 4
+"""Each fourth probe of a lost unit waits longer, ever longer, so that one that became slow is heard in the end."""
 STALE_S = 15.0
 """An answer that comes later than this is not expected."""
 SMOOTHING = 0.2
+PLAUSIBLE = 4
+"""An answer comes within this many usual turnarounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long to wait for an answer: at first, at least, at most."""
+    """How long to wait for an answer to begin: at first, at least, at most; and at least for that to a write."""
 
     first_s: float = 0.5
     floor_s: float = 0.15
     ceiling_s: float = 1.0
+    write_s: float = 0.3
 
 
+RTU = Timing(first_s=0.1, floor_s=0.025)
+"""On a wire that others wait for; who answers late is learned to."""
+TCP = Timing()
+
+
+@dataclass(slots=True)
+class Counters:
+    """`busy_s`: time of the wire; `lost_s`: that part of it in which nobody answered."""
+
+    transactions: int = 0
+    errors: int = 0
+    timeouts: int = 0
+    busy_s: float = 0.0
+    lost_s: float = 0.0
+
+
+def total(all_of_them: Iterable[Counters]) -> Counters:
+    found = Counters()
+    for one in all_of_them:
+        found.transactions += one.transactions
+        found.errors += one.errors
+        found.timeouts += one.timeouts
+        found.busy_s += one.busy_s
+        found.lost_s += one.lost_s
+    return found
+
+
+@dataclass(slots=True)
+class Learned:
+    """The usual turnaround, once answers were seen."""
+
+    usual_s: float | None = None
+
+    def add(self, turnaround_s: float) -> None:
+        old_s = self.usual_s
+        self.usual_s = turnaround_s if old_s is None else old_s + SMOOTHING * (turnaround_s - old_s)
+
+
+@dataclass(slots=True, eq=False)
 class Unit:
-    """Mutable, owned by its wire's scheduler; devices behind it read it."""
+    """Owned by its wire's scheduler; devices behind it read it."""
 
-    def __init__(self, number: int, timing: Timing) -> None:
-        self.number = number
-        self.spacing_s = 0.0
-        self.ready_s = 0.0
-        """No request before this time."""
-        self.hushed_until_s = 0.0
-        """No polling before this time, so that the unit's own watchdog can fire."""
-        self.lifted = asyncio.Event()
-        self.devices = 0
-        """Devices that are polled behind this unit."""
-        self.misses = 0
-        self.untried = True
-        """Not asked yet, or not since the wire came back: its first probe is free of the budget for the dead."""
-        self.revived = asyncio.Event()
-        self._timing = timing
-        self._turnaround_s: float | None = None
-        self._stale: dict[Shape, float] = {}
+    number: int
+    timing: Timing
+    counters: Counters = field(default_factory=Counters)
+    spacing_s: float = 0.0
+    pipeline: int = 1
+    """Requests that it takes at once."""
+    quiet_until_s: float = 0.0
+    """No request at all before this time: one may still come late, or the device needs the pause."""
+    retry_s: float = 0.0
+    """Nothing but a reduction before this time: it missed."""
+    hushed_until_s: float = 0.0
+    """No polling before this time, so that the unit's own watchdog can fire."""
+    lifted: asyncio.Event = field(default_factory=asyncio.Event)
+    devices: int = 0
+    """Devices that are polled behind this unit."""
+    misses: int = 0
+    untried: bool = True
+    """Not asked yet, or not since the wire came back: its first probe is free of the budget for the dead."""
+    revived: asyncio.Event = field(default_factory=asyncio.Event)
+    _reads: Learned = field(default_factory=Learned)
+    _writes: Learned = field(default_factory=Learned)
+    _stale: dict[Shape, float] = field(default_factory=dict)
 
     @property
     def lost(self) -> bool:
         return self.misses >= LOST_AFTER
+
+    @property
+    def depth(self) -> int:
+        return 1 if self.spacing_s > 0 else self.pipeline
+
+    @property
+    def turnaround_s(self) -> float | None:
+        return self._reads.usual_s
 
     def hush(self, until_s: float) -> None:
         self.hushed_until_s = until_s
@@ -62,30 +122,44 @@ class Unit:
     def revive(self) -> None:
         """The wire is back: try at once."""
         self.untried = True
+        self.retry_s = 0.0
         self.revived.set()
 
     def timeout_s(self, request: Request) -> float:
-        """Grows with each miss and starts again, so that a unit that became slow is heard sooner or later."""
-        timing = self._timing
+        """From the end of the request to the first byte of its answer."""
+        timing = self.timing
         if not request.is_read and not self.lost:
-            return timing.ceiling_s
-        usual_s = timing.first_s if self._turnaround_s is None else 4 * self._turnaround_s
-        return min(timing.ceiling_s, max(timing.floor_s, usual_s) * (1 << self.misses % 4))
+            usual_s = self._writes.usual_s
+            longest_s = timing.ceiling_s if usual_s is None else max(timing.write_s, PLAUSIBLE * usual_s)
+            return min(timing.ceiling_s, longest_s)
+        usual_s = self._reads.usual_s
+        longest_s = timing.first_s if usual_s is None else max(timing.floor_s, PLAUSIBLE * usual_s)
+        return min(timing.ceiling_s, longest_s * self._patience())
 
-    def answered(self, now_s: float, turnaround_s: float) -> None:
+    def _patience(self) -> int:
+        if not self.lost:
+            return 1 << max(0, self.misses - 1)
+        turn, rest = divmod(self.misses - LOST_AFTER + 1, PATIENT_EACH)
+        return 1 if rest else 1 << 1 + turn % 5
+
+    def answered(self, now_s: float) -> None:
         self.misses = 0
         self.untried = False
         self._stale.clear()
         self.revived.set()
-        self.ready_s = now_s + self.spacing_s
-        old_s = self._turnaround_s
-        self._turnaround_s = turnaround_s if old_s is None else old_s + SMOOTHING * (turnaround_s - old_s)
+        self.retry_s = 0.0
+        self.quiet_until_s = now_s + self.spacing_s
+
+    def learn(self, request: Request, turnaround_s: float) -> None:
+        (self._reads if request.is_read else self._writes).add(turnaround_s)
 
     def missed(self, now_s: float, quiet_s: float) -> None:
         """No answer: leave the unit alone for as long as was waited, so that a late answer falls into silence."""
         self.misses += 1
         self.untried = False
-        self.ready_s = now_s + max(quiet_s, self.spacing_s)
+        self.quiet_until_s = now_s + max(quiet_s, self.spacing_s)
+        back_off_s = BACK_OFF_S[min(self.misses, len(BACK_OFF_S)) - 1]
+        self.retry_s = self.quiet_until_s if self.lost else now_s + back_off_s
         if self.lost:
             self.revived.clear()
 
@@ -94,6 +168,8 @@ class Unit:
 
     def confusable(self, request: Request, now_s: float) -> bool:
         """Whether a late answer could be taken for the answer to this request."""
+        if not self._stale:
+            return False
         self._stale = {shape: t_s for shape, t_s in self._stale.items() if now_s - t_s < STALE_S}
         if request.is_read:
             return request.shape in self._stale
@@ -120,6 +196,5 @@ class Unit:
 
     def _other_count(self, request: Request) -> Request:
         function = 4 if request.function == 4 else 3
-        free = [count for count in (1, 2, 4, 3, 5, 6, 7, 8) if (function, count) not in self._stale]
-        count = free[0] if free else 9
+        count = next(count for count in (1, 2, 4, 3, *range(5, 126)) if (function, count) not in self._stale)
         return Request(self.number, function, min(request.address, 0x10000 - count), count)

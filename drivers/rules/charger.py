@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 
-from drivers.profile_schema import CurrentSetpoint, Register, StateMap, Watchdog
+from drivers.profile_schema import CurrentSetpoint, KeepAlive, Register, StateMap, Watchdog
 from drivers.rules.draft import Draft
 from drivers.rules.registers import carries, is_raw, polling
 
@@ -13,6 +14,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _setpoint(draft)
     yield from _enable(draft)
     yield from _watchdog(draft)
+    yield from _keepalive(draft)
     yield from _commission(draft)
     yield from _unlock(draft)
 
@@ -40,8 +42,8 @@ def _state(draft: Draft) -> Iterator[str]:
 def _plug(draft: Draft, state: StateMap) -> Iterator[str]:
     if "plug" in state.values.values() and state.plug_register is None:
         yield "state.plug_register: missing, a state says `plug`"
-    if (state.plug_register is None) != (state.plugged is None):
-        yield "state.plugged: goes together with plug_register"
+    if (state.plug_register is None) != (state.plugged is None and state.plugged_from is None):
+        yield "state.plugged: it, or plugged_from, goes together with plug_register"
     plug = draft.registers.get(state.plug_register or "")
     if plug is None:
         return
@@ -70,13 +72,20 @@ def _setpoint(draft: Draft) -> Iterator[str]:
         amperes = getattr(setpoint, key)
         if amperes is not None and amperes * 1000 % 1:
             yield f"setpoint.{key}: {amperes} is no whole number of mA"
+    yield from _pause(draft, setpoint)
+    limit = draft.registers.get("current_limit")
+    if limit is not None:
+        yield from _limit(setpoint, limit)
+
+
+def _pause(draft: Draft, setpoint: CurrentSetpoint) -> Iterator[str]:
+    limit = draft.registers.get("current_limit")
+    if setpoint.pause == "zero" and limit is not None and limit.low is not None and limit.low > 0:
+        yield f"setpoint.pause: 0 A is never written, current_limit.low is {limit.low}"
     if isinstance(setpoint.pause, Decimal) and not 0 < setpoint.pause < setpoint.min_a:
         yield f"setpoint.pause: {setpoint.pause} must lie between 0 and min_a"
     if setpoint.pause == "disable" and "enable" not in draft.given:
         yield "setpoint.pause: `disable` needs the section enable"
-    limit = draft.registers.get("current_limit")
-    if limit is not None:
-        yield from _limit(setpoint, limit)
 
 
 def _limit(setpoint: CurrentSetpoint, limit: Register) -> Iterator[str]:
@@ -86,7 +95,7 @@ def _limit(setpoint: CurrentSetpoint, limit: Register) -> Iterator[str]:
     if isinstance(setpoint.pause, Decimal):
         amperes["pause"] = setpoint.pause
     for key, value in amperes.items():
-        raw = value / limit.scale
+        raw = Fraction(value) / limit.scale
         if limit.is_integer and raw % 1:
             yield f"setpoint.{key}: {value} is not on the register's grid of {limit.scale}"
         elif limit.is_integer and not carries(limit, int(raw)):
@@ -140,6 +149,23 @@ def _written_by(watchdog: Watchdog) -> Iterator[str]:
         yield "heartbeat"
     if watchdog.method == "rewrite" or not watchdog.fixed:
         yield "comm_timeout"
+
+
+def _keepalive(draft: Draft) -> Iterator[str]:
+    form = draft.keepalive
+    if form is None:
+        return
+    yield from _refer(draft, "keepalive.register", form.register_)
+    register = draft.registers.get(form.register_)
+    if register is not None:
+        yield from _kept_alive(form, register)
+
+
+def _kept_alive(form: KeepAlive, register: Register) -> Iterator[str]:
+    if not register.writable:
+        yield f"keepalive.register: {form.register_} is not writable"
+    if not carries(register, form.value):
+        yield f"keepalive.value: {form.value} is no raw value of {form.register_}"
 
 
 def _commission(draft: Draft) -> Iterator[str]:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from drivers.profile_probe import ProbeTable
 from drivers.profile_schema import (
     AsciiFormat,
     CurrentSetpoint,
     Identity,
+    KeepAlive,
     ModbusQuirks,
     Register,
     Release,
@@ -41,6 +43,8 @@ class Draft:
     setpoint: CurrentSetpoint | None = None
     enable: Release | None = None
     watchdog: Watchdog | None = None
+    keepalive: KeepAlive | None = None
     tag: TagRules | None = None
     serial: SerialDefaults | None = None
     ascii: AsciiFormat | None = None
+    probes: tuple[ProbeTable, ...] = ()

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from drivers.rules.draft import Draft
 
-CHARGER_ONLY = ("state", "setpoint", "enable", "watchdog", "commission", "tag")
-MODBUS_ONLY = ("tcp", "rtu", "modbus", "registers")
+CHARGER_ONLY = ("state", "setpoint", "enable", "watchdog", "keepalive", "commission", "tag")
+MODBUS_ONLY = ("tcp", "rtu", "modbus", "registers", "probe")
 READER_ONLY = ("serial", "ascii")
 
 

@@ -11,6 +11,7 @@ EXPECTED_UNITS: Mapping[str, str] = {
     **{f"voltage_l{n}": "V" for n in (1, 2, 3)},
     **{f"active_power_l{n}": "W" for n in (1, 2, 3)},
     "active_power_total": "W",
+    "active_power_export_total": "W",
     "energy_import_total": "Wh",
     "energy_export_total": "Wh",
     "current_limit": "A",
@@ -19,6 +20,7 @@ EXPECTED_UNITS: Mapping[str, str] = {
     "failsafe_current_readback": "A",
     "comm_timeout": "s",
     "comm_timeout_readback": "s",
+    "comm_remaining": "s",
 }
 PROTECTIVE = frozenset({"rcd", "rccb", "gfci", "residual", "diode", "pp", "insulation"})
 """Words in the name of a register that belongs to a protective function (R11)."""
@@ -26,7 +28,11 @@ READABLE = frozenset(
     name for name in EXPECTED_UNITS if name not in ("current_limit", "failsafe_current", "comm_timeout")
 ) | {"status", "plug", "error_code", "rfid_tag", "plug_counter", "enable_readback"}
 
-METERED = (*(f"current_l{n}" for n in (1, 2, 3)), *(f"active_power_l{n}" for n in (1, 2, 3)), "active_power_total")
+METERED = (
+    *(f"current_l{n}" for n in (1, 2, 3)),
+    *(f"active_power_l{n}" for n in (1, 2, 3)),
+    *("active_power_total", "active_power_export_total"),
+)
 """Without these there is no meter reading."""
 STEERED_BY = frozenset(METERED) | {
     *("current_limit", "current_limit_readback", "rfid_tag", "plug_counter"),
@@ -38,7 +44,8 @@ STEERED_BY = frozenset(METERED) | {
 def problems(draft: Draft) -> Iterator[str]:
     needed = METERED if draft.identity is not None and draft.identity.kind == "meter" else ()
     for name, register in draft.registers.items():
-        for fault in (*_form(register), *_writing(register), *_quantity(register), *_range(register)):
+        faults = (*_form(register), *_writing(register), *_quantity(register), *_range(register), *_bits(register))
+        for fault in (*faults, *_exponent(draft, register)):
             yield f"registers.{name}.{fault}"
         if name in STEERED_BY:
             yield from polling(draft, name, needed=name in needed)
@@ -107,12 +114,40 @@ def _quantity(register: Register) -> Iterator[str]:
         yield "unit: missing, a number with a scale is a quantity"
     elif expected not in (None, register.unit):
         yield f"unit: must be {expected}, not {register.unit}"
-    if not (register.is_integer or register.type.startswith("float")):
+    if not register.is_number:
         for key in ("unit", "low", "high"):
             if getattr(register, key) is not None:
                 yield f"{key}: is not for type {register.type}"
         if expected is not None:
             yield f"type: {register.type} is no number"
+
+
+def _bits(register: Register) -> Iterator[str]:
+    """Rules of the keys that say how a value lies in its words."""
+    for mask in register.mask or ():
+        if register.type not in ("u16", "u32"):
+            yield f"mask: is not for type {register.type}"
+        elif not carries(register, mask):
+            yield f"mask: {mask} does not fit type {register.type}"
+    if register.mask is not None and register.writable:
+        yield "mask: is not for what is written"
+    if register.repeat > 1 and not register.is_number:
+        yield f"repeat: is not for type {register.type}"
+    if register.type in ("t5", "t6") and register.writable:
+        yield f"type: {register.type} is not written"
+
+
+def _exponent(draft: Draft, register: Register) -> Iterator[str]:
+    """A number may have its power of ten in another register, where both are read together."""
+    if register.exponent is None:
+        return
+    other = draft.registers.get(register.exponent)
+    if register.exponent not in draft.named:
+        yield f"exponent: no register {register.exponent}"
+    elif other is not None and not (other.is_integer and other.poll == register.poll and other.scale == 1):
+        yield f"exponent: {register.exponent} must be a plain whole number of class {register.poll}"
+    if not register.is_integer or register.writable or (draft.identity and draft.identity.kind != "meter"):
+        yield "exponent: is for whole numbers that a meter shows"
 
 
 def _range(register: Register) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from controller.charging.instant import Instant
+from controller.charging.modes import ByDeadline, Chosen, Surplus
 from controller.charging.records import ChargingState, MeterValue, SampleContext, StopReason, Trigger
 from controller.charging.session import (
     Authorising,
@@ -13,6 +14,7 @@ from controller.charging.session import (
     FaultSeen,
     Idle,
     LateVerdict,
+    ModeAsked,
     Payer,
     Phase,
     Plug,
@@ -59,7 +61,9 @@ def payer(token: Token = ALICE, trigger: Trigger = Trigger.AUTHORIZED) -> Payer:
     return Payer(token, trigger)
 
 
-def transaction(*, billed_by: BilledBy = BilledBy.CSMS, invalid: bool = False) -> Transaction:
+def transaction(
+    *, billed_by: BilledBy = BilledBy.CSMS, invalid: bool = False, chosen: Chosen | None = None
+) -> Transaction:
     """Begun at 10 s, last proven at 100 s."""
     return Transaction(
         id="tx-1",
@@ -74,6 +78,7 @@ def transaction(*, billed_by: BilledBy = BilledBy.CSMS, invalid: bool = False) -
         sampled=at(100),
         state=ChargingState.SUSPENDED_EVSE if invalid else ChargingState.CHARGING,
         invalid=invalid,
+        chosen=chosen,
     )
 
 
@@ -85,6 +90,8 @@ def stopping(*, departed: bool = False) -> Stopping:
     return Stopping(transaction(), StopReason.LOCAL, Trigger.STOP_AUTHORIZED, at(110), ALICE, departed)
 
 
+CHOSEN = Chosen(ByDeadline(20_000, 7 * 60), at(50))
+
 PHASES: dict[str, Phase] = {
     "Idle": Idle(),
     "Authorising": Authorising(payer(), at(110)),
@@ -93,6 +100,7 @@ PHASES: dict[str, Phase] = {
     "Running": Running(transaction()),
     "Running, unseen": Running(transaction(), unseen=True),
     "Running, invalid": Running(transaction(invalid=True)),
+    "Running, mode chosen": Running(transaction(chosen=CHOSEN)),
     "Stopping": stopping(),
     "Stopping, departed": stopping(departed=True),
 }
@@ -135,6 +143,8 @@ EVENTS: dict[str, Event] = {
     "LateVerdict of another transaction": LateVerdict(NOW, "tx-0", TokenInfo("04A1B2C3", TokenStatus.BLOCKED)),
     "AvailabilityAsked operative": AvailabilityAsked(NOW, operative=True),
     "AvailabilityAsked inoperative": AvailabilityAsked(NOW, operative=False),
+    "ModeAsked surplus": ModeAsked(NOW, Surplus()),
+    "ModeAsked, the rules again": ModeAsked(NOW, None),
     "FaultSeen": FaultSeen(NOW, "overheated"),
     "FaultSeen gone": FaultSeen(NOW, None),
     "Resumed soon, plugged": Resumed(NOW, plugged=True, id="plug-2", register_wh=5010),

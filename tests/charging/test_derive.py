@@ -43,6 +43,7 @@ STATUS = {
     "Running, plug": EvseStatus.CHARGING,
     "Running, unseen, plug": EvseStatus.CHARGING,
     "Running, invalid, plug": EvseStatus.SUSPENDED_EVSE,
+    "Running, mode chosen, plug": EvseStatus.CHARGING,
     "Stopping, plug": EvseStatus.FINISHING,
     "Stopping, departed, no plug": EvseStatus.FINISHING,
     "Stopping, departed, plug": EvseStatus.FINISHING,

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from controller.charging.derive import deadline, permit, wants
+from controller.charging.modes import mode_text
 from controller.charging.records import Entry, TransactionEnded, TransactionStarted, TransactionUpdated
 from controller.charging.rules import Rules
 from controller.charging.session import EvseState, Running, Stopping, Waiting
@@ -26,6 +27,7 @@ def phase_text(state: EvseState) -> str:
         case Running(transaction, unseen):
             text += ", invalid" if transaction.invalid else ""
             text += ", unseen" if unseen else ""
+            text += f", {mode_text(transaction.chosen.mode)}" if transaction.chosen else ""
             text += f", proven {transaction.last_wh} Wh at {transaction.last_at.seconds_since(at(0)):g} s"
         case Waiting(_, until):
             text += f" until {until.seconds_since(at(0)):g} s"

@@ -502,3 +502,12 @@ def test_an_unknown_profile_does_not_hide_an_unknown_bus(desk: Desk) -> None:
     problems = desk.problems((A3, A3.replace("keba-p30", "kebab-p30").replace("keba-1", "keba-9")))
     assert [problem for problem in problems if "evses[A3].profile" in problem]
     assert [problem for problem in problems if "evses[A3].bus: there is no bus 'keba-9'" in problem]
+
+
+def test_r31_a_station_of_several_evses_is_a_group_that_its_csms_can_limit(desk: Desk) -> None:
+    config = read(desk.write())
+    assert config.csms is not None
+    several = {one.identity: frozenset(one.evses) for one in config.csms.stations if len(one.evses) > 1}
+    assert config.plant.layout.groups == several
+    desk.cut_csms()
+    assert read(desk.write()).plant.layout.groups == {}

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from controller.charging.commands import Command, Outcome, Result
+from controller.charging.commands import Ask, Command, Outcome, Result
 from controller.charging.records import (
     ChargingState,
     Entry,
@@ -20,7 +20,7 @@ from controller.charging.records import (
     Trigger,
 )
 from controller.charging.tokens import BilledBy, Token
-from controller.charging.view import EvseStatus, EvseView, SiteView, TransactionView
+from controller.charging.view import CircuitView, EvseStatus, EvseView, LimitView, SiteView, TransactionView
 from controller.clock import Clock
 from controller.csms.schemas import Version
 from controller.csms.slice import CsmsSlice
@@ -140,6 +140,10 @@ class Bench:
     asked: list[Command] = field(default_factory=list)
     outcome: Outcome = field(default_factory=lambda: Outcome(Result.DONE))
     slow: asyncio.Event | None = None
+    site: Ask | None = None
+    """Answers instead of `outcome`."""
+    limits: tuple[LimitView, ...] = ()
+    circuits: tuple[CircuitView, ...] = ()
     station: Station = field(init=False)
 
     def __post_init__(self) -> None:
@@ -149,7 +153,7 @@ class Bench:
             store=self.store,
             clock=self.clock,
             ask=self._ask,
-            look=lambda: site_view(*self.evses.values()),
+            look=lambda: replace(site_view(*self.evses.values()), limits=self.limits, circuits=self.circuits),
             variables=self.variables,
         )
 
@@ -157,7 +161,7 @@ class Bench:
         self.asked.append(command)
         if self.slow is not None:
             await self.slow.wait()
-        return self.outcome
+        return self.outcome if self.site is None else await self.site(command)
 
     @property
     def route(self) -> Route:

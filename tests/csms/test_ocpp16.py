@@ -328,7 +328,7 @@ def test_a_local_list_is_decoded_with_what_it_removes() -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["SetChargingProfile", "ReserveNow", "GetDiagnostics", "UpdateFirmware", "GetLog", "Heartbeat"]
+    "action", ["CancelReservation", "ReserveNow", "GetDiagnostics", "UpdateFirmware", "GetLog", "Heartbeat"]
 )
 def test_a_known_action_that_is_not_ours_is_not_supported(action: str) -> None:
     assert known(V16, action)

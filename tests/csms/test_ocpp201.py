@@ -415,7 +415,7 @@ def test_e14_transaction_status_fits() -> None:
     assert request.answer(None, False) == {"messagesInQueue": False}
 
 
-@pytest.mark.parametrize("action", ["SetChargingProfile", "ReserveNow", "GetReport", "SetNetworkProfile", "GetLog"])
+@pytest.mark.parametrize("action", ["CancelReservation", "ReserveNow", "GetReport", "SetNetworkProfile", "GetLog"])
 def test_a_known_action_that_is_not_ours_is_not_supported(action: str) -> None:
     assert known(V201, action)
     with pytest.raises(RefusalError) as refused:

@@ -5,48 +5,14 @@ all else raw. The words are those of the wire, in the order in which they arrive
 wrong scale, word order, sign, address or table shows.
 """
 
-from typing import NamedTuple
-
-HOLDING, INPUT = "holding", "input"
-
-
-class Read(NamedTuple):
-    """These words, read at this address, mean this value (None: no value)."""
-
-    name: str
-    table: str
-    address: int
-    words: tuple[int, ...]
-    value: int | str | None
-    outlet: int = 1
-
-
-class Write(NamedTuple):
-    """This value is said by these words, written to this holding register with this function code."""
-
-    name: str
-    address: int
-    function: int
-    words: tuple[int, ...]
-    value: int
-    outlet: int = 1
-
-
-class State(NamedTuple):
-    """These words of the state register, with these of the plug register, mean this letter."""
-
-    words: tuple[int, ...]
-    letter: str
-    plug: tuple[int, ...] | None = None
-
-
-def words(text: str) -> tuple[int, ...]:
-    return tuple(int(word, 16) for word in text.split())
-
-
-def read(name: str, place: tuple[str, int], text: str, value: int | str | None, outlet: int = 1) -> Read:
-    return Read(name, place[0], place[1], words(text), value, outlet)
-
+from tests.profiles import (
+    words_abb_to_hesotec,
+    words_acrel_to_finder,
+    words_hager_to_sunspec,
+    words_innogy_to_obo,
+    words_phoenix_to_weidmueller,
+)
+from tests.profiles.words import HOLDING, INPUT, Read, State, Write, read, words
 
 KEBA = (
     read("status", (HOLDING, 1000), "0000 0003", 3),
@@ -62,6 +28,7 @@ KEBA = (
     read("voltage_l1", (HOLDING, 1040), "0000 00E6", 230_000),
     read("voltage_l2", (HOLDING, 1042), "0000 00E5", 229_000),
     read("voltage_l3", (HOLDING, 1044), "0000 00E7", 231_000),
+    read("product_code", (HOLDING, 1016), "0004 A189", 303_497),
     read("current_limit_readback", (HOLDING, 1100), "0000 32C8", 13_000),
     read("rfid_tag", (HOLDING, 1500), "04A1 B2C3", "04A1B2C3"),
     read("failsafe_current_readback", (HOLDING, 1600), "0000 1770", 6_000),
@@ -279,6 +246,11 @@ JANITZA = (
 )
 
 VECTORS: dict[str, tuple[Read | Write | State, ...]] = {
+    **words_abb_to_hesotec.VECTORS,
+    **words_innogy_to_obo.VECTORS,
+    **words_phoenix_to_weidmueller.VECTORS,
+    **words_acrel_to_finder.VECTORS,
+    **words_hager_to_sunspec.VECTORS,
     "keba-p30": KEBA,
     "phoenix-charx-sec": CHARX,
     "heidelberg-energy-control": HEIDELBERG,

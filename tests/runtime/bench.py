@@ -12,6 +12,7 @@ from typing import Any
 from controller.allocation.circuits import Circuit, Rotation, SupplyPoint
 from controller.allocation.image import Layout
 from controller.billing.encode import from_row
+from controller.charging.charging_rules import RuleBook
 from controller.charging.commands import Command, Outcome, Result
 from controller.charging.records import Entry, Route
 from controller.charging.rows import Row
@@ -21,18 +22,20 @@ from controller.charging.tokens import BilledBy, SiteAccount
 from controller.clock import Clock
 from controller.runtime.authoriser import Authoriser
 from controller.runtime.cycle import Cycle
-from controller.runtime.limits import LimitBook
+from controller.runtime.demand import Demands
+from controller.runtime.limit_desk import STATE_KEY as LIMITS_KEY
+from controller.runtime.limit_desk import LimitDesk
 from controller.runtime.owner import EvseOwner, OwnerParts
 from controller.runtime.panorama import Nameplate, Panorama, Sights
 from controller.runtime.plant import Plant, PlantParts
 from controller.runtime.registers import BillingRegister
 from controller.runtime.site import Site, SiteEvse
-from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, PlantSlice, ReaderSlice
+from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, PlantSlice, ReaderSlice, SensorSlice
 from controller.runtime.taps import STATE_KEY, ReaderFacts, TapDesk
 from controller.store.store import Store
 from drivers.api import Endpoint, EvseSetup, EvState, MeterSetup, Phases, ReaderSetup, Sink
 from drivers.profile import DeviceProfile, builtin_folder, load
-from tests.runtime.push_evse import PushBus, PushEvse, PushMeter, PushReader
+from tests.runtime.push_evse import PushBus, PushEvse, PushInput, PushMeter, PushReader
 
 ROUTE = Route("operator", "CP-7")
 ALICE = "04A1B2C3D4E5F6"
@@ -100,8 +103,12 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     buses: dict[str, PushBus] = field(default_factory=dict)
     readers: dict[str, PushReader] = field(default_factory=dict)
+    inputs: dict[str, PushInput] = field(default_factory=dict)
     shown: list[tuple[EvseState, EvseState]] = field(default_factory=list)
     """All that owners published."""
+    book: RuleBook = field(default_factory=RuleBook)
+    active: set[str] = field(default_factory=set)
+    """Digital inputs."""
 
     @asynccontextmanager
     async def run(self, plan: PlantSlice, *, period_s: float = 0.1) -> AsyncIterator["Bench"]:
@@ -114,6 +121,7 @@ class Bench:
                 self.apply(plan)
                 tasks.create_task(self.cycle.run())
                 tasks.create_task(self.site.run())
+                tasks.create_task(self.limit_desk.run())
                 up.set()
 
         life = asyncio.create_task(live())
@@ -142,7 +150,15 @@ class Bench:
             store=self.store, clock=self.clock, rules=lambda: self.rules, with_group=authoriser.with_group
         )
         self.desk.load(stored.get(STATE_KEY))
-        self.site = Site(desk=self.desk, token=authoriser.token, rules=lambda: self.rules, administer=nobody)
+        self.limit_desk = LimitDesk(store=self.store, clock=self.clock, prompt=lambda: self.cycle.prompt())
+        self.limit_desk.load(stored.get(LIMITS_KEY))
+        self.site = Site(
+            desk=self.desk,
+            token=authoriser.token,
+            rules=lambda: self.rules,
+            hindrance=lambda mode: self.demands.book.hindrance(mode),
+            administer=nobody,
+        )
 
         def parts(evse: EvseSlice, register: BillingRegister) -> OwnerParts:
             return OwnerParts(
@@ -160,21 +176,33 @@ class Bench:
                 clock=self.clock,
                 build_bus=self._build_bus,
                 build_reader=self._build_reader,
+                build_input=self._build_input,
                 owner=parts,
                 stored=stored,
                 tapped=self.site.tapped,
+                sensed=self.limit_desk.sensed,
                 heard=lambda: self.cycle.heard(),
                 prompt=lambda: self.cycle.prompt(),
             ),
             tasks,
         )
-        self.limits = LimitBook()
-        self.cycle = Cycle(limits=self.limits, clock=self.clock, period_s=period_s, on_plan=self._planned)
+        self.limits = self.limit_desk.book
+        self.demands = Demands(clock=self.clock, active=lambda name: name in self.active)
+        self.demands.book = self.book
+        self.cycle = Cycle(
+            limits=self.limits,
+            demands=self.demands,
+            clock=self.clock,
+            period_s=period_s,
+            on_plan=self._planned,
+        )
         self.panorama = Panorama(
             Nameplate("car-park-7", "Car park 7", "1.2.3"),
             Sights(
                 plant=self.plant,
                 cycle=self.cycle,
+                demands=self.demands,
+                limits=self.limit_desk,
                 clock=self.clock,
                 csms=lambda: (),
                 supervised=lambda: tuple(self.plant.supervised.values()),
@@ -192,6 +220,10 @@ class Bench:
         self.readers[reader.id] = PushReader(reader.id, sink)
         return self.readers[reader.id]
 
+    def _build_input(self, sensor: SensorSlice, sink: Sink) -> PushInput:
+        self.inputs[sensor.id] = PushInput(sensor.id, sink)
+        return self.inputs[sensor.id]
+
     def _changed(self, before: EvseState, after: EvseState) -> None:
         self.shown.append((before, after))
         if before is not after:
@@ -206,7 +238,7 @@ class Bench:
         self.plant.change_to(plan)
         self.cycle.controlled = self.plant.controlled
         self.site.evses = {
-            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device)
+            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device, unit.plan.point.min_ma)
             for name, unit in self.plant.evses.items()
         }
         self.desk.owners = {name: evse.owner for name, evse in self.site.evses.items()}

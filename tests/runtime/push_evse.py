@@ -25,6 +25,8 @@ from drivers.api import (
     MeterReading,
     MeterSetup,
     Phases,
+    RegisterSetup,
+    SensorRead,
     Setpoint,
     Sink,
     TokenRead,
@@ -141,12 +143,32 @@ class PushReader:
         self._sink(TokenRead(self.id, uid, time.monotonic()))
 
 
+class PushInput:
+    """A digital input, or a register, that says what a test wants."""
+
+    def __init__(self, name: str, sink: Sink) -> None:
+        self.id = name
+        self.running = False
+        self._sink = sink
+
+    async def run(self) -> None:
+        self.running = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.running = False
+
+    def say(self, value: int | None) -> None:
+        self._sink(SensorRead(self.id, value, time.monotonic()))
+
+
 class PushBus:
     """Whoever speaks to such chargers. `break_it` makes its `run` raise, as a bug would."""
 
     def __init__(self, sink: Sink) -> None:
         self.evses: dict[str, PushEvse] = {}
         self.meters: dict[str, PushMeter] = {}
+        self.sensors: dict[str, PushInput] = {}
         self.journal: list[tuple[str, int]] = []
         """All setpoints of its outlets, in the order in which they came."""
         self.starts = 0
@@ -178,6 +200,9 @@ class PushBus:
         self.meters[setup.id] = PushMeter(setup, self._sink)
         return self.meters[setup.id]
 
+    def add_sensor(self, setup: RegisterSetup) -> None:
+        self.sensors[setup.id] = PushInput(setup.id, self._sink)
+
     def remove(self, device_id: str) -> None:
-        if self.evses.pop(device_id, None) is None:
+        if self.evses.pop(device_id, None) is None and self.sensors.pop(device_id, None) is None:
             del self.meters[device_id]

@@ -17,7 +17,11 @@ import pytest
 
 from controller import app as app_module
 from controller.app import App
-from controller.charging.commands import Reload, ResendParked, Result, SetVariable, Tap
+from controller.charging.commands import ClearChargingProfiles, Reload, ResendParked, Result, SetVariable, Tap
+from controller.charging.modes import kind
+from controller.charging.profile_book import Criteria
+from controller.charging.profile_rows import profile_to_text
+from controller.charging.records import Route
 from controller.charging.rows import RowError
 from controller.charging.session import Idle
 from controller.clock import Clock
@@ -25,6 +29,7 @@ from controller.config.proof import load
 from controller.runtime.taps import ReaderFacts
 from controller.store.store import Commit, Store
 from controller.web.server import WebServer
+from tests.charging.profiles import default
 from tests.runtime.bench import ALICE, until
 from tests.runtime.conftest import Disk
 
@@ -388,3 +393,44 @@ async def test_r38_a_controller_that_crashed_three_times_leaves_the_csms_alone_u
                 assert await service.end(signal.SIGTERM) == 0
             finally:
                 await service.end(signal.SIGKILL)
+
+
+RULE = """
+[[rules]]
+id = "everybody"
+mode = "{mode}"
+"""
+
+
+async def test_r36_a_reload_brings_other_charging_rules_and_a_wrong_one_leaves_those_that_are(house: House) -> None:
+    house.edit(more=RULE.format(mode="priority"))
+    before = house.file.read_text()
+    async with house.run() as app:
+        assert kind(app._demands.book.rules[0].mode) == "priority"
+        house.file.write_text(before.replace("priority", "turbo"))
+        result, text = await house.reload()
+        assert (result, text.partition(":")[0]) == (Result.REFUSED, "rules[everybody].mode")
+        assert kind(app._demands.book.rules[0].mode) == "priority"
+        house.file.write_text(before.replace("priority", "standard"))
+        assert (await house.reload())[0] is Result.DONE
+        assert kind(app._demands.book.rules[0].mode) == "standard"
+
+
+@pytest.mark.parametrize("safe_mode", [False, True])
+async def test_r38_stored_charging_profiles_limit_from_the_start_also_in_safe_mode(
+    house: House, safe_mode: bool
+) -> None:
+    house.edit(more=CSMS.format(port=1))
+    store = Store(house.state, {})
+    await store.open()
+    profile = default(1, (0, 9), start=None)
+    await store.change_profiles(Route("operator", "CP-7"), [], {1: profile_to_text(profile)})
+    await store.close()
+    async with house.run(safe_mode=safe_mode) as app:
+
+        def limits() -> list[tuple[str, int | None]]:
+            return [(one.target, one.value_ma) for one in app._limits.book.current(0)]
+
+        await until(lambda: ("A1", 9_000) in limits())
+        assert (await app.ask(ClearChargingProfiles("CP-7", Criteria()))).result is Result.DONE
+        await until(lambda: limits() == [])

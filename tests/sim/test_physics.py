@@ -47,6 +47,37 @@ def test_a_second_cut_does_not_prolong_the_first() -> None:
     assert car.current_a <= 16.5
 
 
+@pytest.mark.parametrize("offered_a", [24.0, 8.0, 0.0])
+def test_an_ev_with_dead_time_does_nothing_and_then_follows(offered_a: float) -> None:
+    car = ev(ramp_s=0.0, delay_s=0.0, dead_s=5.0)
+    live(car, 6, offered_a=16)
+    assert car.current_a == 16
+    live(car, 5.0, offered_a=offered_a)
+    assert car.current_a == 16
+    live(car, STEP_S, offered_a=offered_a)
+    assert car.current_a == offered_a
+
+
+def test_offers_that_follow_each_other_within_the_dead_time_are_all_followed_in_their_order() -> None:
+    car = ev(ramp_s=0.0, delay_s=0.0, dead_s=5.0)
+    live(car, 8, offered_a=32)
+    live(car, 2, offered_a=20)
+    live(car, 2, offered_a=10)
+    live(car, 1.1, offered_a=16)
+    assert car.current_a == 20
+    live(car, 2, offered_a=16)
+    assert car.current_a == 10
+    live(car, 2, offered_a=16)
+    assert car.current_a == 16
+
+
+def test_mains_that_go_end_the_current_whatever_the_dead_time() -> None:
+    car = ev(ramp_s=0.0, delay_s=0.0, dead_s=5.0)
+    live(car, 8, offered_a=32)
+    live(car, STEP_S, offered_a=32, mains=False)
+    assert car.current_a == 0
+
+
 def test_ev_lets_go_when_the_offer_ends_and_only_after_its_current_is_gone() -> None:
     car = ev(delay_s=0.0)
     live(car, 4, offered_a=16)

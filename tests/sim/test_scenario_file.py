@@ -10,7 +10,7 @@ from sim.scenario import EvseSpec, Scenario, ScenarioError
 from sim.scenario_file import load_scenario, parse_scenario
 from tests.sim.sites import Row, evse, meter, scenario
 
-SHIPPED = ("demo", "small", "small16", "mixed-rtu")
+SHIPPED = ("demo", "small", "small16", "mixed-rtu", "modes", "solar", "losses")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -22,6 +22,7 @@ from controller.store.errors import Kind, StoreError, diagnose
 from controller.store.faultpoint import VARIABLE, FaultPoint
 from controller.store.medium import Job, Medium
 from controller.store.outbox import depth
+from controller.store.schema import VERSION
 from controller.store.store import Commit, Store
 from tests.store.samples import ROUTE, queue, started, updated
 
@@ -158,7 +159,7 @@ def test_enospc_stops_acknowledgements_and_room_brings_them_back(tmp_path: Path)
 
 
 async def test_a_file_that_may_not_grow_is_an_error_and_nothing_is_acknowledged(tmp_path: Path) -> None:
-    script = f"ulimit -f 200; exec {sys.executable} -m tests.store.child {tmp_path} 5000"
+    script = f"ulimit -f 300; exec {sys.executable} -m tests.store.child {tmp_path} 5000"
     done = subprocess.Popen(
         ["sh", "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -375,7 +376,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], Kind]] = {
     "the head unreadable": (sql("UPDATE meta SET value = '[' WHERE key = 'head'"), Kind.CORRUPT),
     "the head of another kind": (sql("UPDATE meta SET value = '{}' WHERE key = 'head'"), Kind.CORRUPT),
     "somebody else's database": (sql("PRAGMA application_id = 7"), Kind.CORRUPT),
-    "a later release's": (sql("PRAGMA user_version = 2"), Kind.NEWER),
+    "a later release's": (sql(f"PRAGMA user_version = {VERSION + 1}"), Kind.NEWER),
 }
 
 

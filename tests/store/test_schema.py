@@ -7,12 +7,15 @@ from typing import Any, cast
 import pytest
 
 from controller.charging.instant import Sync
+from controller.charging.profile_rows import profile_to_text
 from controller.charging.tokens import TokenInfo, TokenStatus
 from controller.store import schema
 from controller.store.database import Tables
 from controller.store.errors import Kind, StoreError
+from controller.store.rows import LimitEvent
 from controller.store.store import DeliveryState, Store
-from tests.store.samples import NOON, ROUTE, queue, started, updated
+from tests.charging.profiles import default
+from tests.store.samples import NOON, ROUTE, moment, queue, started, updated
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -57,6 +60,10 @@ async def test_a_database_of_any_version_opens_with_all_that_is_in_it(tmp_path: 
     assert await store.variables("operator") == {"AuthCtrlr.Enabled": "true"}
     assert await store.syncs() == {"boot-1": Sync("boot-1", 100.0, NOON)}
     assert await store.last_known_time() == NOON
+    dimmed = LimitEvent(moment(), "grid", "set", value_w=4200)
+    assert await store.limit_log() == ([dimmed] if version >= 2 else [])
+    profiles = {ROUTE: [profile_to_text(default(7, (0, 6), (60, 10.5, 3), evse="A1"))]}
+    assert await store.charging_profiles() == (profiles if version >= 3 else {})
     assert await store.commit(queue(updated(3))) == (4,)
     await store.close()
 
@@ -81,7 +88,7 @@ async def test_a_failing_migration_leaves_the_database_at_its_version(
     before = layout(tmp_path / "ampyard.db")
     broken = ("CREATE TABLE extra (x TEXT) STRICT", "ALTER TABLE nowhere ADD COLUMN y TEXT")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     store = Store(tmp_path)
     with pytest.raises(StoreError, match="nowhere"):
         await store.open()
@@ -96,15 +103,16 @@ async def test_a_failing_migration_leaves_the_database_at_its_version(
 async def test_a_later_migration_is_applied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     restore(1, tmp_path)
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE extra (x TEXT) STRICT",)))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    known = schema.VERSION
+    monkeypatch.setattr(schema, "VERSION", known + 1)
     for _ in range(2):
         store = Store(tmp_path)
         await store.open()
-        assert await store._read(user_version) == 2
+        assert await store._read(user_version) == known + 1
         assert len(await store.ledger()) == 3
         await store.close()
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="schema version 2, this release knows 1") as caught:
+    with pytest.raises(StoreError, match=f"schema version {known + 1}, this release knows {known}") as caught:
         await Store(tmp_path).open()
     assert caught.value.kind is Kind.NEWER
 

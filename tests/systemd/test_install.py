@@ -226,7 +226,7 @@ def whole_example() -> str:
 
 
 def test_the_whole_example_is_sound_and_proven(tmp_path: Path) -> None:
-    for name in ("csms.password", "csms-ca.pem"):
+    for name in ("csms.password", "csms-ca.pem", "mqtt.password"):
         (tmp_path / name).touch(0o600)
         (tmp_path / name).write_text("correct-horse-battery")
     (tmp_path / "site.toml").write_text(whole_example())
@@ -247,9 +247,10 @@ def keys_of(table: type[Table], path: str = "") -> set[str]:
     found = set()
     for name, field in table.model_fields.items():
         inner = list(tables_of(field.annotation))
-        found.add(f"{path}{name}")
+        key = field.alias or name
+        found.add(f"{path}{key}")
         for one in inner:
-            found |= keys_of(one, f"{path}{name}.")
+            found |= keys_of(one, f"{path}{key}.")
     return found
 
 

@@ -78,7 +78,8 @@ def test_r35_no_password_stands_in_the_unit() -> None:
 
 
 def test_the_serial_ports_and_can_are_open_to_it() -> None:
-    assert settings()["DeviceAllow"] == [f"char-tty{kind} rw" for kind in ("USB", "ACM", "AMA", "S")]
+    ports = [f"char-tty{kind} rw" for kind in ("USB", "ACM", "AMA", "S")]
+    assert settings()["DeviceAllow"] == [*ports, "char-gpiochip rw"]
     assert "AF_CAN" in settings()["RestrictAddressFamilies"][0].split()
     assert settings()["SupplementaryGroups"] == ["dialout"]
 

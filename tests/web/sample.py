@@ -11,6 +11,9 @@ from controller.charging.view import (
     DeviceView,
     EvseStatus,
     EvseView,
+    InputView,
+    LimitState,
+    LimitView,
     SiteView,
     TransactionView,
 )
@@ -62,6 +65,8 @@ def charging(name: str, number: int, offered_ma: int, drawn_ma: Phases, reason: 
         reason=reason,
         bound_ma=offered_ma,
         transaction=transaction(number),
+        mode="standard",
+        mode_from="no rule",
     )
 
 
@@ -70,7 +75,11 @@ def evses() -> tuple[EvseView, ...]:
     full = ChargingState.SUSPENDED_EV
     return (
         charging("A1", 1, 16_000, Phases(15_720, 15_690, 15_810), "own-maximum"),
-        charging("A2", 2, 16_000, Phases(15_900, 0, 0), "own-maximum"),
+        replace(
+            charging("A2", 2, 16_000, Phases(15_900, 0, 0), "own-maximum"),
+            mode="deadline 20 kWh by 07:00",
+            mode_from="chosen",
+        ),
         evse("A3"),
         evse("A4", EvseStatus.PLUGGED, ev_state=EvState.B, reason="not-permitted"),
         evse("A5", EvseStatus.PLUGGED, ev_state=EvState.B, reason="not-permitted"),
@@ -82,6 +91,8 @@ def evses() -> tuple[EvseView, ...]:
             bound_ma=10_000,
             reason="own-maximum",
             transaction=transaction(6, state=full),
+            mode="priority 2 (weight 3)",
+            mode_from="rule fleet",
         ),
         charging("B1", 7, 9_500, Phases(9_420, 9_380, 9_460), OVERLOAD),
         charging("B2", 8, 9_500, Phases(9_400, 9_440, 9_510), OVERLOAD),
@@ -91,6 +102,9 @@ def evses() -> tuple[EvseView, ...]:
             ev_state=EvState.B,
             reason="waiting: board-b, L3",
             transaction=transaction(3, state=held),
+            mode="deadline 35.5 kWh by 06:30",
+            mode_from="rule night-shift",
+            mode_note="standard for now: the time is not certain",
         ),
         evse("B4", EvseStatus.WAITING, reason="no-session", message="Card accepted. Plug in within 2 minutes."),
         evse(
@@ -147,6 +161,64 @@ def circuits() -> tuple[CircuitView, ...]:
     )
 
 
+def limit(name: str, **changes: Any) -> LimitView:
+    """One that is in force, with changes."""
+    made = LimitView(
+        id=name,
+        source="rest",
+        scope="circuit",
+        target="main",
+        unit="a",
+        state=LimitState.SET,
+        value_ma=120_000,
+        value_w=None,
+        age_s=12,
+        expires_in_s=288,
+        when_lost="63 A counts instead",
+        refused="",
+        binds=(),
+    )
+    return replace(made, **changes)
+
+
+def limits() -> tuple[LimitView, ...]:
+    return (
+        limit(
+            "utility",
+            source="input utility-relay",
+            scope="charging",
+            unit="kw",
+            value_ma=None,
+            value_w=13_020,
+            age_s=None,
+            expires_in_s=None,
+            when_lost="an input that cannot be read is active",
+            binds=("main", "B3"),
+        ),
+        limit("landlord", refused="999 A is above 160 A, the most it accepts"),
+        limit(
+            "energy-manager",
+            source="mqtt",
+            target="board-a",
+            state=LimitState.LOST,
+            value_ma=32_000,
+            age_s=541,
+            expires_in_s=None,
+            when_lost="32 A counts instead",
+        ),
+        limit(
+            "night",
+            source="calendar",
+            target="board-b",
+            state=LimitState.FREE,
+            value_ma=None,
+            age_s=None,
+            expires_in_s=None,
+            when_lost="the lowest value of the calendar counts while the time is not certain",
+        ),
+    )
+
+
 def site() -> SiteView:
     return SiteView(
         site="car-park-7",
@@ -184,11 +256,16 @@ def site() -> SiteView:
             "B6 does not answer: 16 A per phase are reserved for it",
         ),
         cycle_s=0.034,
+        limits=limits(),
+        inputs=(
+            InputView("utility-relay", active=True, known=True, stop_all=False, latched=False),
+            InputView("fire-alarm", active=False, known=True, stop_all=True, latched=False),
+        ),
     )
 
 
 def empty_site() -> SiteView:
-    return replace(site(), evses=(), circuits=(), csms=(), devices=(), choices=(), alarms=())
+    return replace(site(), evses=(), circuits=(), csms=(), devices=(), choices=(), alarms=(), limits=(), inputs=())
 
 
 class Stage:

@@ -1,6 +1,7 @@
 import pytest
 
-from controller.charging.commands import ChooseEvse, Outcome, Result, StopLocally, Tap
+from controller.charging.commands import ChooseEvse, ChooseMode, Outcome, Result, StopLocally, Tap
+from controller.charging.modes import STANDARD, ByDeadline, Fixed, Mode, Priority, Surplus
 from tests.web.conftest import Box
 
 
@@ -19,6 +20,25 @@ async def test_a_stop_on_the_page_reaches_the_site(box: Box) -> None:
 async def test_a_card_number_is_taken_in_upper_case(box: Box) -> None:
     await box.client.post("/api/commands/tap", json={"reader": "door", "uid": "04a1b2c3d4e5f6"})
     assert box.asked == [Tap("door", "04A1B2C3D4E5F6")]
+
+
+@pytest.mark.parametrize(
+    ("body", "mode"),
+    [
+        ({"mode": "rules"}, None),
+        ({"mode": "standard"}, STANDARD),
+        ({"mode": "priority"}, Priority(1)),
+        ({"mode": "priority", "priority": 9}, Priority(9)),
+        ({"mode": "deadline", "energy_kwh": 20, "by": "07:00"}, ByDeadline(20_000, 420)),
+        ({"mode": "deadline", "energy_kwh": 0.1, "by": "00:00"}, ByDeadline(100, 0)),
+        ({"mode": "surplus"}, Surplus()),
+        ({"mode": "fixed", "max_current_a": 10.5}, Fixed(10_500)),
+    ],
+)
+async def test_a_mode_on_the_page_reaches_the_site(box: Box, body: dict[str, object], mode: Mode | None) -> None:
+    answer = await box.client.post("/api/commands/mode", json={"evse": "B1", **body})
+    assert answer.status_code == 200
+    assert box.asked == [ChooseMode("B1", mode)]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +71,22 @@ async def test_the_outcome_comes_back_with_its_reason(box: Box, result: Result, 
         ("tap", {"reader": "door", "uid": "04A1B2C3D"}, "uid: String should match pattern"),
         ("tap", {"reader": "door", "uid": "hello, box"}, "uid: String should match pattern"),
         ("stop", ["A1"], "body: Input should be a valid dictionary"),
+        ("mode", {"evse": "A1"}, "body: Unable to extract tag"),
+        ("mode", {"evse": "A1", "mode": "turbo"}, "body: Input tag 'turbo' found"),
+        ("mode", {"mode": "surplus"}, "surplus.evse: Field required"),
+        ("mode", {"evse": "A1", "mode": "surplus", "by": "07:00"}, "surplus.by: Extra inputs are not permitted"),
+        ("mode", {"evse": "A1", "mode": "priority", "priority": 10}, "less than or equal to 9"),
+        ("mode", {"evse": "A1", "mode": "priority", "priority": True}, "should be a valid integer"),
+        ("mode", {"evse": "A1", "mode": "deadline", "energy_kwh": 20}, "deadline.by: Field required"),
+        (
+            "mode",
+            {"evse": "A1", "mode": "deadline", "energy_kwh": 0, "by": "07:00"},
+            "greater than or equal to 0.1",
+        ),
+        ("mode", {"evse": "A1", "mode": "deadline", "energy_kwh": 20, "by": "24:00"}, "end of a day"),
+        ("mode", {"evse": "A1", "mode": "deadline", "energy_kwh": 20, "by": "7 o'clock"}, "no time of day"),
+        ("mode", {"evse": "A1", "mode": "fixed", "max_current_a": "10"}, "should be a valid number"),
+        ("mode", {"evse": "A1", "mode": "fixed", "max_current_a": 0.5}, "greater than or equal to 1"),
     ],
 )
 async def test_a_wrong_body_is_refused_by_name_of_the_field(box: Box, name: str, body: object, told: str) -> None:
@@ -67,6 +103,16 @@ async def test_what_is_not_json_is_refused_and_nothing_happens(box: Box, content
     )
     assert 400 <= answer.status_code < 500
     assert answer.json()["error"]
+    assert box.asked == []
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
+async def test_a_number_that_is_none_is_refused(box: Box, number: str) -> None:
+    content = f'{{"evse": "A1", "mode": "deadline", "energy_kwh": {number}, "by": "07:00"}}'
+    answer = await box.client.post(
+        "/api/commands/mode", content=content, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 422
     assert box.asked == []
 
 

@@ -14,7 +14,8 @@ from typing import Literal
 import pytest
 from playwright.async_api import Page, Route, async_playwright, expect
 
-from controller.charging.commands import ChooseEvse, Outcome, Result, StopLocally, Tap
+from controller.charging.commands import ChooseEvse, ChooseMode, Outcome, Result, StopLocally, Tap
+from controller.charging.modes import ByDeadline, Fixed
 from controller.charging.view import DeviceView, EvseStatus
 from tests.web.conftest import Box
 from tests.web.sample import empty_site
@@ -138,6 +139,63 @@ async def test_a_stop_needs_a_confirmation(box: Box, tmp_path: Path) -> None:
 
 
 @browser
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_a_mode_is_shown_and_chosen_on_the_page(box: Box, tmp_path: Path, width: int) -> None:
+    async with opened(box, tmp_path, width=width) as page:
+        card = page.locator(".evse", has=page.get_by_role("heading", name="B3", exact=True))
+        await expect(card.locator(".mode")).to_contain_text("deadline 35.5 kWh by 06:30")
+        await expect(card.locator(".mode")).to_contain_text("rule night-shift")
+        await expect(card.locator(".mode")).to_contain_text("standard for now: the time is not certain")
+        empty = page.locator(".evse", has=page.get_by_role("heading", name="A3", exact=True))
+        await expect(empty.locator(".mode")).to_be_hidden()
+        await page.get_by_role("button", name="Change the charging mode at B3").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_role("heading")).to_have_text("Charging mode at B3")
+        await expect(dialog.get_by_label("Mode", exact=True)).to_have_value("rules")
+        await expect(dialog.get_by_label("Energy in kWh")).to_be_hidden()
+        await dialog.get_by_label("Mode", exact=True).select_option("deadline")
+        await expect(dialog.get_by_label("Energy in kWh")).to_have_value("35.5")
+        await dialog.get_by_label("Energy in kWh").fill("0")
+        await dialog.get_by_role("button", name="Apply").click()
+        await expect(dialog).to_be_visible()
+        await dialog.get_by_label("Energy in kWh").fill("12.5")
+        await dialog.get_by_label("Departure").fill("05:45")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        if folder := os.environ.get("AMPYARD_SCREENSHOTS"):
+            await page.screenshot(path=Path(folder) / f"mode-{width}.png")
+        await dialog.get_by_role("button", name="Apply").click()
+        said = page.get_by_role("status")
+        await expect(said).to_have_text("B3: deadline, until this session ends.", timeout=WAIT_MS)
+        await expect(dialog).to_be_hidden()
+    assert box.asked == [ChooseMode("B3", ByDeadline(12_500, 345))]
+
+
+@browser
+async def test_a_chosen_mode_is_taken_back_or_left_on_the_page(box: Box, tmp_path: Path) -> None:
+    async with opened(box, tmp_path) as page:
+        button = page.get_by_role("button", name="Change the charging mode at A2")
+        dialog = page.get_by_role("dialog")
+        await button.click()
+        await expect(dialog.get_by_label("Mode", exact=True)).to_have_value("deadline")
+        await expect(dialog.get_by_label("Departure")).to_have_value("07:00")
+        await dialog.get_by_role("button", name="Cancel").click()
+        await button.click()
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        assert box.asked == []
+        await button.click()
+        await dialog.get_by_label("Mode", exact=True).select_option("fixed")
+        await dialog.get_by_label("At most, in A per phase").fill("8")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("status")).to_have_text("A2: fixed, until this session ends.")
+        await button.click()
+        await dialog.get_by_label("Mode", exact=True).select_option("rules")
+        await dialog.get_by_role("button", name="Apply").click()
+        await expect(page.get_by_role("status")).to_have_text("A2 is charged as the rules say.")
+    assert box.asked == [ChooseMode("A2", Fixed(8_000)), ChooseMode("A2", None)]
+
+
+@browser
 async def test_r18_the_choice_of_a_tap_is_made_on_the_page(box: Box, tmp_path: Path) -> None:
     box.outcome = Outcome(Result.REFUSED, "A5 was unplugged meanwhile")
     async with opened(box, tmp_path) as page:
@@ -169,7 +227,7 @@ async def test_text_from_devices_stays_text(box: Box, tmp_path: Path) -> None:
         csms=tuple(replace(csms, url=attack, last_error=attack) for csms in view.csms),
         choices=tuple(replace(choice, token=attack) for choice in view.choices),
     )
-    box.stage.show_evse("B1", reason=attack, message=attack)
+    box.stage.show_evse("B1", reason=attack, message=attack, mode=attack, mode_from=attack, mode_note=attack)
     box.stage.show_evse("B5", fault=attack)
     async with opened(box, tmp_path) as page:
         await expect(page.locator("#alarm-list li")).to_have_text(attack)

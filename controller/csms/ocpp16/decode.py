@@ -14,6 +14,7 @@ from controller.charging.commands import (
 )
 from controller.charging.tokens import BilledBy, Token, TokenInfo
 from controller.csms.ocpp16.encode import id_tag_info
+from controller.csms.ocpp16.profiles import clear_profile, composite, profile_of, set_profile
 from controller.csms.requests import (
     Asked,
     EmptyCache,
@@ -70,13 +71,14 @@ def _unlocked(outcome: Outcome) -> Payload:
 
 
 def _remote_start(payload: Payload, ids: Ids) -> Request:
-    """A charging profile in it is ignored: the feature profile SmartCharging is not offered."""
+    """A charging profile in it is for the transaction that it starts (5.16.2)."""
     tag = cast(str, payload["idTag"])
     evse = ids.evse(payload["connectorId"]) if "connectorId" in payload else None
     if not tag or (evse is None and "connectorId" in payload):
         return Told(_status("Rejected"))
     token = Token(tag.upper(), tag, billed_by=BilledBy.CSMS)
-    return Asked(StartRemotely(token, evse), _started_or_stopped)
+    profile = profile_of(cast(Payload, payload["chargingProfile"])) if "chargingProfile" in payload else None
+    return Asked(StartRemotely(token, evse, profile=profile), _started_or_stopped)
 
 
 def _remote_stop(payload: Payload, _: Ids) -> Request:
@@ -191,13 +193,16 @@ _DECODERS: Mapping[str, Decoder] = {
     "ChangeAvailability": _availability,
     "ChangeConfiguration": _change_configuration,
     "ClearCache": lambda _, __: EmptyCache(lambda done: _status("Accepted" if done else "Rejected")),
+    "ClearChargingProfile": clear_profile,
     "DataTransfer": lambda _, __: Told(_status("UnknownVendorId")),
+    "GetCompositeSchedule": composite,
     "GetConfiguration": _get_configuration,
     "GetLocalListVersion": lambda _, __: ListVersion(lambda version: {"listVersion": version}),
     "RemoteStartTransaction": _remote_start,
     "RemoteStopTransaction": _remote_stop,
     "Reset": _reset,
     "SendLocalList": _send_list,
+    "SetChargingProfile": set_profile,
     "TriggerMessage": _trigger,
     "UnlockConnector": _unlock,
 }

@@ -1,5 +1,6 @@
 """OCPP 1.6 as a dialect."""
 
+from controller.charging.charging_profiles import OCPP16
 from controller.csms import rpc
 from controller.csms.dialect import Dialect
 from controller.csms.ocpp16 import decode, encode
@@ -12,6 +13,7 @@ RULES = Dialect(
     holds_transaction=False,
     rejected_answers=False,
     queues_samples=True,
+    terms=OCPP16,
     boot=encode.boot,
     boot_answer=encode.boot_answer,
     authorize=encode.authorize,

@@ -16,6 +16,7 @@ from controller.charging.commands import (
 from controller.charging.tokens import BilledBy, Token, TokenInfo
 from controller.csms.ocpp2.encode import CONNECTOR, id_token_info
 from controller.csms.ocpp2.model import address_of, read, report, unknown_status, variable_at
+from controller.csms.ocpp2.profiles import clear_profile, composite, get_profiles, profile_of, set_profile
 from controller.csms.requests import (
     Asked,
     EmptyCache,
@@ -53,14 +54,14 @@ def decode(action: str, payload: Payload, ids: Ids) -> Request:
     return decoder(payload, ids)
 
 
-def _status(status: str, why: str = "") -> Payload:
+def _status(status: str, why: str = "") -> dict[str, object]:
     return {"status": status, "statusInfo": {"reasonCode": why}} if why else {"status": status}
 
 
 def _started(outcome: Outcome) -> Payload:
     """With the transactionId if one already runs, which it then joins (F01)."""
     status = "Accepted" if outcome.result in {Result.DONE, Result.SCHEDULED} else "Rejected"
-    return {"status": status} | ({"transactionId": outcome.transaction} if outcome.transaction else {})
+    return _status(status, outcome.reason) | ({"transactionId": outcome.transaction} if outcome.transaction else {})
 
 
 def _stopped(outcome: Outcome) -> Payload:
@@ -83,7 +84,7 @@ def _unlocked(outcome: Outcome) -> Payload:
 
 
 def _remote_start(payload: Payload, ids: Ids) -> Request:
-    """A charging profile in it is ignored: SmartChargingCtrlr is not there."""
+    """A charging profile in it is for the transaction that it starts (K05)."""
     told = cast(Payload, payload["idToken"])
     name, group = cast(str, told["idToken"]), cast(Payload, payload.get("groupIdToken") or {})
     evse = ids.evse(payload["evseId"]) if "evseId" in payload else None
@@ -98,7 +99,10 @@ def _remote_start(payload: Payload, ids: Ids) -> Request:
         group=cast(str | None, group.get("idToken")) or None,
         billed_by=BilledBy.CSMS,
     )
-    return Asked(StartRemotely(token, evse, cast(int, payload["remoteStartId"])), _started)
+    profile = profile_of(cast(Payload, payload["chargingProfile"])) if "chargingProfile" in payload else None
+    if profile is None and "chargingProfile" in payload:
+        return Told(_status("Rejected", "InvalidProfile"))
+    return Asked(StartRemotely(token, evse, cast(int, payload["remoteStartId"]), profile=profile), _started)
 
 
 def _remote_stop(payload: Payload, _: Ids) -> Request:
@@ -268,8 +272,11 @@ def _transaction_status(payload: Payload, _: Ids) -> Request:
 _DECODERS: Mapping[str, Decoder] = {
     "ChangeAvailability": _availability,
     "ClearCache": lambda _, __: EmptyCache(lambda done: _status("Accepted" if done else "Rejected")),
+    "ClearChargingProfile": clear_profile,
     "DataTransfer": lambda _, __: Told(_status("UnknownVendorId")),
     "GetBaseReport": _base_report,
+    "GetChargingProfiles": get_profiles,
+    "GetCompositeSchedule": composite,
     "GetLocalListVersion": lambda _, __: ListVersion(lambda version: {"versionNumber": version}),
     "GetTransactionStatus": _transaction_status,
     "GetVariables": _get_variables,
@@ -277,6 +284,7 @@ _DECODERS: Mapping[str, Decoder] = {
     "RequestStopTransaction": _remote_stop,
     "Reset": _reset,
     "SendLocalList": _send_list,
+    "SetChargingProfile": set_profile,
     "SetVariables": _set_variables,
     "TriggerMessage": _trigger,
     "UnlockConnector": _unlock,

@@ -9,7 +9,7 @@ from controller.csms.ocpp2.encode import CONNECTOR
 from controller.csms.ocpp2.status import status_of
 from controller.csms.requests import Present
 from controller.csms.rpc import Payload
-from controller.csms.table import COMPONENTS, TABLE, Access, DataType, Variable
+from controller.csms.table import COMPONENTS, PROFILE_COUNT, TABLE, Access, DataType, Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,8 @@ def _characteristics(variable: Variable) -> Payload:
         told["unit"] = variable.unit
     if variable.members:
         told["valuesList"] = ",".join(variable.members)
-    if variable.type is DataType.INTEGER and variable.access is Access.READ_WRITE:
+    bounded = variable.access is Access.READ_WRITE or variable.name == PROFILE_COUNT
+    if variable.type in {DataType.INTEGER, DataType.DECIMAL} and bounded:
         told["minLimit"], told["maxLimit"] = variable.limits
     return told
 

@@ -1,8 +1,9 @@
 """OCPP 2.0.1 as a dialect."""
 
+from controller.charging.charging_profiles import OCPP2
 from controller.csms import rpc
 from controller.csms.dialect import Dialect
-from controller.csms.ocpp2 import decode, encode
+from controller.csms.ocpp2 import decode, encode, profiles
 from controller.csms.schemas import Version
 
 RULES = Dialect(
@@ -12,6 +13,7 @@ RULES = Dialect(
     holds_transaction=True,
     rejected_answers=True,
     queues_samples=False,
+    terms=OCPP2,
     boot=encode.boot,
     boot_answer=encode.boot_answer,
     authorize=encode.authorize,
@@ -21,4 +23,5 @@ RULES = Dialect(
     status=encode.status,
     samples=encode.samples,
     decode=decode.decode,
+    external_limit=profiles.external_limit,
 )

@@ -47,8 +47,11 @@ export async function command(name, body, {button, done}) {
   }
 }
 
-export function confirmStop(title, text) {
+// `no` and `yes` are the words on the two buttons.
+export function confirmStop(title, text, {no = "Keep charging", yes = "Stop charging"} = {}) {
   const dialog = byId("confirm");
+  setText(dialog.querySelector("[value=no]"), no);
+  setText(dialog.querySelector("[value=yes]"), yes);
   setText(byId("confirm-title"), title);
   setText(byId("confirm-text"), text);
   dialog.returnValue = "no";

@@ -4,6 +4,7 @@ import {command, confirmStop} from "./commands.js";
 import {byId, el, keyedList, setAttribute, setText, show} from "./dom.js";
 import {PHASES, amperes, duration, energy, power, reason, status} from "./format.js";
 import {icon, setShape} from "./icons.js";
+import {modeLine} from "./modes.js";
 
 function statusLine() {
   const shape = icon();
@@ -109,8 +110,8 @@ function card(first) {
   const remarkLine = el("p", {class: "remark"});
   const message = el("p", {class: "message"});
   const circuit = el("span", {class: "where"});
-  const parts = [statusLine(), currents(), transactionLine(), stopButton()];
-  const [state, amps, transaction, stop] = parts;
+  const parts = [statusLine(), currents(), modeLine(), transactionLine(), stopButton()];
+  const [state, amps, mode, transaction, stop] = parts;
   const root = el(
     "article",
     {class: "evse"},
@@ -118,6 +119,7 @@ function card(first) {
     remarkLine,
     message,
     amps.root,
+    mode.root,
     el("div", {class: "tail"}, transaction.root, stop.root),
   );
   return {

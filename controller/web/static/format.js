@@ -48,11 +48,13 @@ export function status(name) {
 
 const REASONS = {
   "no-session": () => "",
-  "not-permitted": () => "Not released",
-  "own-maximum": () => "Full current of this charger",
+  "not-permitted": (where) => (where ? `Stopped by ${where}` : "Not released"),
+  "own-maximum": (where) => (where ? `Limited by ${where}` : "Full current of this charger"),
   "circuit": (where) => `Limited by ${where}`,
   "limit": (where) => `Limited by ${where}`,
-  "waiting": (where) => `Waiting for capacity at ${where}`,
+  "waiting": (where) => (where === "surplus" ? "Waiting for surplus" : `Waiting for capacity at ${where}`),
+  "surplus": () => "Takes only what the site would export",
+  "thermal": () => "Paused: a circuit breaker was about to trip",
   "raise-delay": () => "Rises in a few seconds",
   "watchdog-not-verified": () => "Held at 0 A: the charger has not confirmed its fail-safe current yet",
   "unreachable": () => "The charger does not answer",

@@ -57,6 +57,23 @@ def test_r08_what_belongs_together_is_read_at_once_even_on_a_slow_line() -> None
     assert len(split) == 2
 
 
+def test_what_lies_near_a_block_that_belongs_together_is_read_with_it() -> None:
+    fits = Packing(20, 4, 32)
+    blocks = plan([at(0), at(6), at(13), at(14, 2), at(30)], fits, ("holding-6", "holding-13"))
+    assert [(block.address, block.count, len(block.points)) for block in blocks] == [
+        (6, 10, 3),
+        (0, 1, 1),
+        (30, 1, 1),
+    ]
+    wider = plan([at(0), at(6), at(13), at(14, 2)], Packing(20, 5, 32), ("holding-6", "holding-13"))
+    assert [(block.address, block.count) for block in wider] == [(0, 16)]
+    strict = Packing(20, 5, 32, frozenset({("holding", address) for address in (0, 6, 13, 14, 15)}))
+    assert [(block.address, block.count) for block in plan([at(6), at(14, 2)], strict, ("holding-6",))] == [
+        (6, 1),
+        (14, 2),
+    ]
+
+
 def test_tables_are_never_mixed() -> None:
     assert spans(at(10), at(11, table="input")) == [("holding", 10, 1), ("input", 11, 1)]
 

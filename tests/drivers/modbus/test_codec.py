@@ -108,3 +108,68 @@ def test_any_two_words_are_a_finite_number_or_no_value(words: list[int]) -> None
     assert (found is None) == (not math.isfinite(exact))
     if isinstance(found, int):
         assert abs(found - Fraction(exact) * 1000) <= Fraction(1, 2)
+
+
+def test_a_mask_picks_its_bits_and_moves_them_down() -> None:
+    high = replace(TENTH_A, scale=Fraction(1), mask=0xFF00)
+    assert codec.value(high, (0x4332,)) == 0x43
+    assert codec.value(replace(high, mask=0x00FF), (0x4332,)) == 0x32
+    wide = replace(high, type="u32", width=2, mask=0x7F00)
+    assert codec.raw(wide, (0xFFFF, 0x84FF)) == 4
+    assert codec.raw(replace(wide, high_word_first=False), (0x84FF, 0xFFFF)) == 4
+
+
+def test_equal_copies_are_one_value_and_different_ones_none() -> None:
+    point = replace(of_type("float32", scale=Fraction(1000)), width=6, repeat=3)
+    words = (0x4150, 0) * 3
+    assert codec.encode(point, 13_000) == words
+    assert codec.value(point, words) == 13_000
+    assert codec.value(point, (0x4150, 0, 0x4150, 0, 0x4160, 0)) is None
+    assert codec.encode_raw(replace(point, type="u16", width=2, repeat=2), 7) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "value"),
+    [
+        ("t5", (0xFD00, 0x3E7E), 15.998),
+        ("t5", (0x0280, 0x0000), 838_860_800.0),
+        ("t6", (0xFDFF, 0xCB44), -13.5),
+        ("t6", (0x0000, 0x0005), 5.0),
+        ("t6", (0xFF80, 0x0000), -838_860.8),
+        ("t5", (0x8000, 0x0001), 1e-128),
+    ],
+)
+def test_a_decimal_float_is_a_mantissa_times_a_power_of_ten(
+    name: str, words: tuple[int, int], value: float
+) -> None:
+    point = replace(TENTH_A, type=name, width=2, scale=Fraction(1000))
+    assert codec.raw(point, words) == pytest.approx(value, rel=1e-12)
+    with pytest.raises(EncodeError):
+        codec.encode(point, 1000)
+
+
+def test_a_power_of_ten_from_elsewhere_multiplies() -> None:
+    point = of_type("s16", scale=Fraction(1000))
+    assert codec.value(point, (1050,), -2) == 10_500
+    assert codec.value(point, (0xFFFE,), 1) == -20_000
+
+
+@pytest.mark.parametrize("value", [5_900, -100, 32_100])
+def test_what_is_outside_the_believable_range_is_never_written(value: int) -> None:
+    point = replace(TENTH_A, low=Fraction(6000), high=Fraction(32_000))
+    assert codec.encode(point, 6_000) == (60,)
+    with pytest.raises(EncodeError):
+        codec.encode(point, value)
+
+
+def test_a_fraction_of_a_count_is_exact() -> None:
+    point = replace(TENTH_A, scale=Fraction(1000, 167))
+    assert codec.encode(point, 13_000) == (2171,)
+    assert codec.value(point, (2171,)) == 13_000
+
+
+@given(st.sampled_from(["t5", "t6"]), st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)))
+def test_any_words_of_a_decimal_float_are_a_finite_number(name: str, words: tuple[int, int]) -> None:
+    found = codec.raw(replace(TENTH_A, type=name, width=2), words)
+    assert isinstance(found, float)
+    assert math.isfinite(found)

@@ -131,3 +131,28 @@ def test_random_bytes_never_give_a_value_that_no_whole_frame_carried(chunks: lis
             assert sealed(bytes([17]) + found) in received
             assert found[0] == 0x83 or (found[:2] == bytes([3, 4]) and len(found) == 6)
             return
+
+
+def test_on_a_line_that_echoes_noise_before_the_copy_does_not_make_it_an_acknowledgement() -> None:
+    write = pdu.write(17, 6, address=5, words=(7,))
+    waiting = Search(write, echoes=True)
+    assert waiting.feed(b"\x55" + frame(write)) is None
+    assert waiting.feed(frame(write)) == write.pdu
+
+
+@pytest.mark.parametrize(
+    ("data", "plain"),
+    [(b"", True), (GOOD, True), (b"\x55" + GOOD, False), (frame(READ) + GOOD, False), (frame(READ)[:-1], False)],
+)
+def test_only_an_answer_alone_or_silence_shows_that_the_line_does_not_echo(data: bytes, plain: bool) -> None:
+    waiting = Search(READ, echoes=False)
+    if data:
+        waiting.feed(data)
+    assert waiting.plain is plain
+
+
+def test_the_answer_to_another_masters_question_to_the_same_unit_is_not_ours() -> None:
+    question = sealed(bytes.fromhex("110300100002"))
+    assert search(question + GOOD) is None
+    assert search(b"\x00\x11\x03" + question + GOOD) is None
+    assert search(b"\x55" + frame(READ) + GOOD) == GOOD[1:-2]

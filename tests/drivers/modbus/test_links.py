@@ -11,6 +11,7 @@ import pytest
 from drivers.api import DeviceError, Endpoint, Fault, Line
 from drivers.modbus import pdu
 from drivers.modbus.blocks import gap_s
+from drivers.modbus.link import Answer
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.tcp import TcpLink
 
@@ -31,7 +32,7 @@ def sealed(body: bytes) -> bytes:
 async def rtu(line: Line, pty_station: Any) -> AsyncIterator[RtuLink]:
     pty_station.units[1] = {10: 7, 11: 8, 20: 9, 21: 10, 22: 11, 23: 12}
     link = RtuLink(line)
-    await link.open()
+    await link.open(lambda: None)
     yield link
     link.close()
 
@@ -40,20 +41,34 @@ async def rtu(line: Line, pty_station: Any) -> AsyncIterator[RtuLink]:
 async def tcp(endpoint: Endpoint, tcp_station: Any) -> AsyncIterator[TcpLink]:
     tcp_station.units[1] = {10: 7, 11: 8, 20: 9, 21: 10}
     link = TcpLink(endpoint)
-    await link.open()
+    await link.open(lambda: None)
     yield link
     link.close()
 
 
+async def exchange(link: RtuLink | TcpLink, request: pdu.Request, timeout_s: float) -> Answer:
+    """What the scheduler does, for one request."""
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def done(outcome: Answer | DeviceError) -> None:
+        if isinstance(outcome, Answer):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
+
+    link.begin(request, timeout_s, done)
+    return await future
+
+
 async def fault_of(link: RtuLink | TcpLink, request: pdu.Request = READ) -> Fault:
     with pytest.raises(DeviceError) as caught:
-        await link.exchange(request, WAIT_S)
+        await exchange(link, request, WAIT_S)
     return caught.value.fault
 
 
 async def test_rtu_reads_and_stamps_the_receive_time(rtu: RtuLink) -> None:
     before_s = time.monotonic()
-    answer = await rtu.exchange(READ, WAIT_S)
+    answer = await exchange(rtu, READ, WAIT_S)
     assert answer.values == (7, 8)
     assert before_s < answer.t_s <= time.monotonic()
 
@@ -79,22 +94,22 @@ async def test_rtu_takes_nothing_but_the_answer(
     pty_station.twist = lambda asked, good: [(0, twist(good))]
     assert await fault_of(rtu) is Fault.TIMEOUT
     pty_station.twist = None
-    assert (await rtu.exchange(READ, WAIT_S)).values == (7, 8)
+    assert (await exchange(rtu, READ, WAIT_S)).values == (7, 8)
 
 
 async def test_rtu_puts_a_split_answer_together_and_looks_behind_noise(rtu: RtuLink, pty_station: Any) -> None:
     pty_station.twist = lambda asked, good: [(0, b"\x01\x03" + good[:4]), (0.03, good[4:])]
-    assert (await rtu.exchange(READ, 0.5)).values == (7, 8)
+    assert (await exchange(rtu, READ, 0.5)).values == (7, 8)
 
 
 async def test_rtu_learns_that_the_line_echoes(rtu: RtuLink, pty_station: Any) -> None:
     pty_station.twist = lambda asked, good: [(0, sealed(READ_FRAME) + good)]
-    assert (await rtu.exchange(READ, WAIT_S)).values == (7, 8)
+    assert (await exchange(rtu, READ, WAIT_S)).values == (7, 8)
     write = pdu.write(1, 6, address=20, words=(5,))
     pty_station.twist = lambda asked, good: [(0, good)]  # only the adapter's own copy comes back
     assert await fault_of(rtu, write) is Fault.TIMEOUT
     pty_station.twist = lambda asked, good: [(0, good + good)]
-    assert (await rtu.exchange(write, WAIT_S)).values == ()
+    assert (await exchange(rtu, write, WAIT_S)).values == ()
 
 
 READ_FRAME = bytes([1]) + READ.pdu
@@ -102,16 +117,16 @@ READ_FRAME = bytes([1]) + READ.pdu
 
 async def test_rtu_waits_for_silence_before_it_asks(rtu: RtuLink, pty_station: Any, line: Line) -> None:
     for _ in range(5):
-        await rtu.exchange(READ, WAIT_S)
-    ended_s = (await rtu.exchange(READ, WAIT_S)).t_s
-    await rtu.exchange(READ, WAIT_S)
+        await exchange(rtu, READ, WAIT_S)
+    ended_s = (await exchange(rtu, READ, WAIT_S)).t_s
+    await exchange(rtu, READ, WAIT_S)
     assert pty_station.asked[-1].t_s - ended_s >= gap_s(line)
 
 
 async def test_rtu_drops_what_comes_between_requests(rtu: RtuLink, pty_station: Any) -> None:
     old = sealed(bytes([1, 3, 4, 0xDE, 0xAD, 0xBE, 0xEF]))
     pty_station.send_now(old)
-    assert (await rtu.exchange(READ, WAIT_S)).values == (7, 8)
+    assert (await exchange(rtu, READ, WAIT_S)).values == (7, 8)
 
 
 async def test_rtu_gives_up_on_a_line_that_is_never_silent(rtu: RtuLink, pty_station: Any) -> None:
@@ -123,7 +138,7 @@ async def test_rtu_gives_up_on_a_line_that_is_never_silent(rtu: RtuLink, pty_sta
     babbling = asyncio.create_task(babble())
     try:
         with pytest.raises(DeviceError, match="another master"):
-            await rtu.exchange(READ, WAIT_S)
+            await exchange(rtu, READ, WAIT_S)
     finally:
         babbling.cancel()
     assert pty_station.asked == []
@@ -131,8 +146,8 @@ async def test_rtu_gives_up_on_a_line_that_is_never_silent(rtu: RtuLink, pty_sta
 
 async def test_rtu_fails_at_once_when_the_port_goes_away(line: Line, pty_station: Any) -> None:
     link = RtuLink(line)
-    await link.open()
-    waiting = asyncio.create_task(link.exchange(READ, 5))
+    await link.open(lambda: None)
+    waiting = asyncio.create_task(exchange(link, READ, 5))
     await asyncio.sleep(0.02)
     link.close()
     with pytest.raises(DeviceError) as caught:
@@ -143,12 +158,12 @@ async def test_rtu_fails_at_once_when_the_port_goes_away(line: Line, pty_station
 
 async def test_rtu_names_a_port_that_cannot_be_opened() -> None:
     with pytest.raises(DeviceError, match="/dev/no-such-port") as caught:
-        await RtuLink(Line("/dev/no-such-port", 9600, "E", 1)).open()
+        await RtuLink(Line("/dev/no-such-port", 9600, "E", 1)).open(lambda: None)
     assert caught.value.fault is Fault.CLOSED
 
 
 async def test_tcp_reads(tcp: TcpLink) -> None:
-    assert (await tcp.exchange(READ, WAIT_S)).values == (7, 8)
+    assert (await exchange(tcp, READ, WAIT_S)).values == (7, 8)
 
 
 async def test_tcp_ignores_a_late_answer(tcp: TcpLink, tcp_station: Any) -> None:
@@ -156,12 +171,12 @@ async def test_tcp_ignores_a_late_answer(tcp: TcpLink, tcp_station: Any) -> None
     assert await fault_of(tcp) is Fault.TIMEOUT
     tcp_station.delay_s = 0.12
     other = pdu.read(1, "holding", address=20, count=2)
-    assert (await tcp.exchange(other, 1.0)).values == (9, 10)
+    assert (await exchange(tcp, other, 1.0)).values == (9, 10)
 
 
 async def test_tcp_fails_at_once_when_the_peer_closes(tcp: TcpLink, tcp_station: Any) -> None:
     tcp_station.silent.add(1)
-    waiting = asyncio.create_task(tcp.exchange(READ, 10))
+    waiting = asyncio.create_task(exchange(tcp, READ, 10))
     await asyncio.sleep(0.05)
     tcp_station.hang_up()
     with pytest.raises(DeviceError) as caught:
@@ -184,11 +199,11 @@ async def test_tcp_names_an_impossible_answer(tcp: TcpLink, tcp_station: Any) ->
 
 async def test_tcp_puts_split_frames_together(tcp: TcpLink, tcp_station: Any) -> None:
     tcp_station.twist = lambda asked, good: [(0, good[:3]), (0.02, good[3:9]), (0.04, good[9:])]
-    assert (await tcp.exchange(READ, 1)).values == (7, 8)
+    assert (await exchange(tcp, READ, 1)).values == (7, 8)
 
 
 async def test_tcp_names_a_host_that_refuses(endpoint: Endpoint, tcp_station: Any) -> None:
     tcp_station.server.close()
     with pytest.raises(DeviceError) as caught:
-        await TcpLink(endpoint).open()
+        await TcpLink(endpoint).open(lambda: None)
     assert caught.value.fault is Fault.CLOSED

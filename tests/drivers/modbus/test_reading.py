@@ -5,7 +5,8 @@ import pytest
 
 from drivers.api import EvState, MeterReading, MeterSetup, Phases
 from drivers.modbus import codec
-from drivers.modbus.reading import Sample, evse_reading, meter_reading, uid
+from drivers.modbus.reading import Sample, evse_reading, meter_reading, meter_registers, uid
+from drivers.profile import DeviceProfile, builtin_folder, load
 
 
 def image(profile: Any, **raw: int) -> dict[str, Sample]:
@@ -136,3 +137,53 @@ def test_a_meter_reading_without_a_believable_current_or_sign_is_none(meter_prof
     partly = {name: watts for name, watts in POWERS.items() if name != "active_power_l2"}
     assert meter(meter_profile, new_meter(), partly) is None
     assert meter_reading(meter_profile, new_meter(), {}) is None
+
+
+def shipped(profile_id: str) -> DeviceProfile:
+    return next(load(next(builtin_folder().rglob(f"{profile_id}.toml"))).readings)
+
+
+SUNSPEC = {"current_l1": 1600, "current_l2": 0xFD8F, "current_l3": 0, "current_tens": 0xFFFE} | {
+    "active_power_l1": 368,
+    "active_power_l2": 0xFFF1,
+    "active_power_l3": 0,
+    "active_power_total": 353,
+    "power_tens": 1,
+    "energy_import_total": 98765,
+    "energy_tens": 2,
+}
+
+
+def test_a_power_of_ten_in_another_register_counts(new_meter: Any) -> None:
+    profile = shipped("sunspec-203")
+    reading = meter_reading(profile, new_meter(), image(profile, **SUNSPEC))
+    assert reading is not None
+    assert reading.current_ma == Phases(16_000, -6_250, 0)
+    assert (reading.power_w, reading.energy_import_wh, reading.signed) == (3_530, 9_876_500, True)
+
+
+@pytest.mark.parametrize("missing", [{}, {"current_tens": 0x8000}, {"current_tens": 11}])
+def test_without_a_believable_power_of_ten_there_is_no_value(new_meter: Any, missing: dict[str, int]) -> None:
+    profile = shipped("sunspec-203")
+    known = {name: raw for name, raw in SUNSPEC.items() if name != "current_tens"}
+    assert meter_reading(profile, new_meter(), image(profile, **known | missing)) is None
+    assert "current_tens" in meter_registers(profile, "fast")
+
+
+@pytest.mark.parametrize(("export", "power_w"), [(0, 1000), (25_000, -1500)])
+def test_a_power_that_is_told_as_import_and_export_apart_is_their_difference(
+    new_meter: Any, export: int, power_w: int
+) -> None:
+    profile = shipped("dzg-dvh4013")
+    raws = {"current_l1": 1000, "current_l2": 0, "current_l3": 0, "active_power_total": 10_000}
+    reading = meter_reading(profile, new_meter(), image(profile, **raws, active_power_export_total=export))
+    assert reading is not None
+    assert (reading.power_w, reading.signed) == (power_w, False)
+    assert meter_reading(profile, new_meter(), image(profile, **raws)) is None
+
+
+@pytest.mark.parametrize(("plug", "plugged"), [(0x0100, False), (0x0101, True), (0x0111, True)])
+def test_a_plug_register_may_count_from_a_value_on(plug: int, plugged: bool) -> None:
+    profile = shipped("abb-terra-ac")
+    reading = evse_reading(profile, image(profile, status=0x0500, plug=plug))
+    assert (reading.plugged, reading.state) == (plugged, EvState.B if plugged else EvState.A)

@@ -150,7 +150,8 @@ async def test_spacing_is_kept_between_two_requests_to_one_unit(
     bus = start_bus(line).bus
     bus._scheduler.unit(1, spacing_s=0.1)
     await asyncio.sleep(0.01)
-    await asyncio.gather(*(bus.read_raw(unit, "holding", 0, 1) for unit in (1, 1, 2, 2, 2)))
+    places = enumerate((1, 1, 2, 2, 2))
+    await asyncio.gather(*(bus.read_raw(unit, "holding", address, 1) for address, unit in places))
     first, second = [asked.t_s for asked in pty_station.asked if asked.unit == 1]
     assert second - first >= 0.1
     assert sum(first < a.t_s < second for a in pty_station.asked if a.unit == 2) == 3
@@ -180,7 +181,7 @@ def test_the_request_after_a_miss_never_resembles_one_that_may_still_be_answered
 ) -> None:
     unit = Unit(1, Timing())
     for function, count in late:
-        unit.may_come_late(pdu.Request(1, function, 10, count), 0.0)
+        unit.may_come_late(pdu.Request(1, function, 10, count, (0,) * count), 0.0)
     unit.misses = misses
     request = pdu.read(1, "holding", address=65535, count=1)
     other = unit.another_shape(request)

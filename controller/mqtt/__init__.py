@@ -1,0 +1,1 @@
+"""The MQTT edge: limits from outside by topic."""

@@ -1,0 +1,1 @@
+"""Digital inputs of the machine itself: value files and lines of GPIO chips."""
