@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: check test demo bench format lock wheel clean
+.PHONY: check test demo bench fuzz format lock wheel clean
 
 $(STAMP): setup.cfg pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,10 @@ demo: $(STAMP)  ## a simulated site with this controller; ARGS="--minutes 3 --re
 
 bench: $(STAMP)  ## figures into build/; ONLY=allocation, SESSIONS=FILE, THOROUGH=1
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(THOROUGH),--thorough)
+
+fuzz: $(STAMP)  ## each decoder under a coverage-guided fuzzer, findings into build/fuzz/; SECONDS=60 each, TARGET=NAME
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "atheris>=3.0,<4"
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(TARGET),--target $(TARGET))
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -18,7 +18,7 @@ switch contactors.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.allocation.request import Request, Standing, fits, tight
+from controller.allocation.request import Placed, Request, Standing, fits, tight
 from controller.allocation.swaps import swap
 
 
@@ -29,45 +29,62 @@ class Admission:
     `probation` holds those that fit but must still wait.
     """
 
-    admitted: tuple[Request, ...]
+    admitted: Sequence[Request]
     blocked: Mapping[str, tuple[int, ...]]
     probation: frozenset[str]
 
 
 def admit(ordered: Sequence[Request], room_ma: Sequence[int]) -> Admission:
+    placed = Placed.of(ordered)
+    scarce = _scarce(placed, room_ma)
     left = list(room_ma)
+    """True of scarce links. The others have room for all minimums whatever happens: nobody is counted there."""
     claimed: _Claims | None = None
-    admitted: list[Request] = []
+    admitted: list[int] = []
     blocked: dict[str, tuple[int, ...]] = {}
     probation: set[str] = set()
-    for request in ordered:
+    for place, request in enumerate(placed):
         if claimed is None or claimed.priority != request.priority:
             claimed = _Claims(request.priority, tuple(left), {})
+        links = scarce[placed.spots[place]]
         if request.most_ma < request.least_ma:
             blocked[request.id] = ()
-        elif claimed.keep_out(request, left) or not fits(request.links, left, request.least_ma):
+        elif links and (claimed.keep_out(request, left) or not fits(links, left, request.least_ma)):
             blocked[request.id] = claimed.where(request, left)
             claimed.claim(request)
         elif request.probation:
             probation.add(request.id)
         else:
-            admitted.append(request)
+            admitted.append(place)
     if blocked and claimed is not None and not claimed.claimed_ma:
-        admitted = _swapped(ordered, admitted, blocked, left)
-    return Admission(tuple(admitted), blocked, frozenset(probation))
+        admitted = _swapped(placed, admitted, blocked, left)
+    served = placed if len(admitted) == len(placed) else placed.only(admitted)
+    return Admission(served, blocked, frozenset(probation))
+
+
+def _scarce(placed: Placed, room_ma: Sequence[int]) -> list[list[int]]:
+    """Of each spot: the links without room for the minimums of all."""
+    needed_ma = placed.load_ma([one.least_ma for one in placed], len(room_ma))
+    scarce = [needed > room for needed, room in zip(needed_ma, room_ma, strict=True)]
+    if not any(scarce):
+        return [[]] * len(placed.links)
+    return [[link for link in links if scarce[link]] for links in placed.links]
 
 
 def _swapped(
-    ordered: Sequence[Request], admitted: Sequence[Request], blocked: dict[str, tuple[int, ...]], left: list[int]
-) -> list[Request]:
-    turned_away = [one for one in ordered if one.id in blocked and one.standing is Standing.WAITING]
-    names = {one.id for one in admitted}
-    for out, instead in swap(admitted, turned_away, left):
+    placed: Placed, admitted: list[int], blocked: dict[str, tuple[int, ...]], left: list[int]
+) -> list[int]:
+    turned_away = [one for one in placed if one.id in blocked and one.standing is Standing.WAITING]
+    if len(turned_away) < 2:
+        return admitted
+    served = [placed[place] for place in admitted]
+    names = {one.id for one in served}
+    for out, instead in swap(served, turned_away, left):
         names = (names - {out.id}) | {one.id for one in instead}
         for one in instead:
             del blocked[one.id]
         blocked[out.id] = tight(out.links, left, out.least_ma)
-    return [one for one in ordered if one.id in names]
+    return [place for place, one in enumerate(placed) if one.id in names]
 
 
 @dataclass(frozen=True, slots=True)

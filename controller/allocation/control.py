@@ -54,6 +54,7 @@ def tick(layout: Layout, memory: Memory, image: ProcessImage) -> tuple[Memory, P
         wiring=wiring,
         evses={one.point.id: _remember(one, decision) for one in evses},
         base_ma=found.remembered_ma,
+        ours_ma=found.ours_ma,
         base_s=image.now_s,
         metered=found.metered,
         surplus=surplus,
@@ -194,5 +195,13 @@ def _turn(evse: Watched, decision: _Decision, now_s: float) -> Turn:
     fits_s = (now_s if turn.fits_s is None else turn.fits_s) if share.probation else None
     if not turn.admitted:
         return Turn(admitted=False, since_s=turn.since_s, paused=turn.paused, fits_s=fits_s)
-    made_way = decision.question.requests[evse.point.id].standing > Standing.DUE
-    return Turn(admitted=False, since_s=now_s, paused=not made_way, fits_s=fits_s)
+    return Turn(admitted=False, since_s=now_s, paused=not _made_way(evse, decision), fits_s=fits_s)
+
+
+def _made_way(evse: Watched, decision: _Decision) -> bool:
+    """It lost its place to somebody whose turn it is, and not for lack of capacity."""
+    requests, shares = decision.question.requests, decision.shares
+    came = {requests[name].standing for name, share in shares.items() if share.admitted}
+    if requests[evse.point.id].standing is Standing.OVERSTAYING:
+        return Standing.DUE in came
+    return requests[evse.point.id].standing is Standing.IDLE and bool(came & {Standing.DUE, Standing.WAITING})

@@ -19,7 +19,8 @@ from controller.allocation.watch import Watched
 BETWEEN_RAISES_S = 5.0
 WRITTEN_WITHIN_S = 3.0
 WORTH_A_WRITE_MA = 500
-"""An EEPROM is not worn for less (R12), unless it is the first current or the last up to the maximum."""
+"""No raise is smaller, unless it is the first current or the last up to the maximum: an EEPROM is not worn for the
+noise of a meter (R12), and no setpoint dances to it."""
 
 
 class Emission(NamedTuple):
@@ -79,7 +80,11 @@ def _raise(evse: Watched, from_ma: int, left: Sequence[int], answered: _Answered
     possible = min(wanted, _ramped(evse, from_ma, request.least_ma), evse.point.on_grid(max(0, free)))
     delayed = possible < wanted
     behind = tight(links, left, wanted - own_ma) if delayed else ()
-    if possible <= from_ma or possible < request.least_ma or _not_worth_it(evse, from_ma, possible):
+    if (
+        possible <= from_ma
+        or possible < request.least_ma
+        or _not_worth_it(evse, from_ma, possible, request.most_ma)
+    ):
         return Emission(from_ma, delayed=True, behind=behind)
     return Emission(possible, raised=True, delayed=delayed, behind=behind)
 
@@ -100,9 +105,9 @@ def _between_raises_s(evse: Watched) -> float:
     return max(BETWEEN_RAISES_S, worn_s + WRITTEN_WITHIN_S if worn_s else 0.0)
 
 
-def _not_worth_it(evse: Watched, from_ma: int, to_ma: int) -> bool:
-    worn = evse.point.raise_interval_s > 0
-    return worn and 0 < from_ma < to_ma < min(from_ma + WORTH_A_WRITE_MA, evse.point.max_ma)
+def _not_worth_it(evse: Watched, from_ma: int, to_ma: int, most_ma: int) -> bool:
+    last_ma = evse.point.max_ma if evse.point.raise_interval_s else most_ma
+    return 0 < from_ma < to_ma < min(from_ma + WORTH_A_WRITE_MA, last_ma)
 
 
 def _occupy(left: list[int], links: Sequence[int], amount_ma: int) -> None:

@@ -15,18 +15,20 @@ Raising the room of the link that binds an EVSE leaves everything below the leve
 this EVSE gets more, unless a second link binds at the same level. (It does NOT follow that nobody gets less, nor
 that the sum rises: raising one link's room lets some rise, who then press on other links.)
 
-Higher priorities are filled first, the lower ones lying at their minimum meanwhile. Events wait in a heap; the
-time at which a link binds is only a lower bound while others below it go on to stop, so it is worked out again
-when it comes up. Floats live only here and in the first step of rounding.
+Higher priorities are filled first, the lower ones lying at their minimum meanwhile. Starts and fulls are known from
+the beginning, so they are only sorted. Binds wait in a heap, those alone that come before the next start; the level
+at which a link binds is only a lower bound while others below it go on to stop, so it is worked out again when it
+comes up. What is alike is moved together: EVSEs on the same links (a spot, `request.Placed`) with the same bounds
+and weight make one event. Floats live only here and in the first step of rounding.
 """
 
 import heapq
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import attrgetter
 
-from controller.allocation.request import Request
+from controller.allocation.request import Placed, Request
 
 _EPSILON = 1e-9
 _NEVER = float("inf")
@@ -42,7 +44,7 @@ class Fill:
 
 def fill(ordered: Sequence[Request], room_ma: Sequence[int]) -> Fill:
     """`ordered` are admitted, highest priority first: their minimums fit together."""
-    classes = [list(members) for _, members in groupby(ordered, key=attrgetter("priority"))]
+    classes = _classes(Placed.of(ordered))
     left = [float(room) for room in room_ma]
     for lower in classes[1:]:
         _take(left, lower, [request.least_ma for request in lower])
@@ -50,13 +52,19 @@ def fill(ordered: Sequence[Request], room_ma: Sequence[int]) -> Fill:
     for place, members in enumerate(classes):
         if place > 0:
             _take(left, members, [-request.least_ma for request in members])
-        level = _Level(members, left)
-        level.rise()
+        risen = _Level(members, left).rise()
         if place < len(classes) - 1:
-            _take(left, members, level.current)
-        result.current_ma.extend(level.current)
-        result.bound_by.extend(level.bound_by)
+            _take(left, members, risen.current_ma)
+        result.current_ma.extend(risen.current_ma)
+        result.bound_by.extend(risen.bound_by)
     return result
+
+
+def _classes(ordered: Placed) -> list[Placed]:
+    if not ordered or ordered[0].priority == ordered[-1].priority:
+        return [ordered]
+    groups = groupby(range(len(ordered)), key=lambda place: ordered[place].priority)
+    return [ordered.only(list(places)) for _, places in groups]
 
 
 def _take(left: list[float], requests: Sequence[Request], amounts_ma: Sequence[float]) -> None:
@@ -65,170 +73,146 @@ def _take(left: list[float], requests: Sequence[Request], amounts_ma: Sequence[f
             left[link] -= amount_ma
 
 
-@dataclass(slots=True)
-class _Spot:
-    """The EVSEs that load the very same links, by their place: they are bound together.
-
-    `links` are those that can bind.
-    """
-
-    links: tuple[int, ...]
-    places: list[int]
-    bound: bool = False
+_Kind = tuple[int, int, int, int]
+"""What matters of an EVSE to the links above it: its spot, minimum, maximum and weight."""
+_Bend = tuple[int, int, int]
+"""A spot; how much more rests there from now on, and how much more rises."""
 
 
 @dataclass(slots=True)
 class _Level:
-    """The rising level of one priority; EVSEs are counted by their place in `requests`."""
+    """The rising level of one priority. EVSEs that share a spot are bound together.
 
-    requests: Sequence[Request]
+    Of single EVSEs nothing is noted meanwhile: what each has follows from the level at which its spot was bound.
+    """
+
+    placed: Placed
     room: Sequence[float]
-    current: list[float] = field(init=False)
-    bound_by: list[int | None] = field(init=False)
-    _spots: list[_Spot] = field(default_factory=list)
-    _spot: list[_Spot] = field(default_factory=list)
-    """Of each EVSE."""
-    _below: list[list[_Spot]] = field(init=False)
-    """Of each link that can bind."""
+    _links: list[list[int]] = field(init=False)
+    """Of each spot, those that can bind."""
+    _climbing: list[int] = field(init=False)
+    """Of each spot, the sum of its rising weights."""
+    _bound_by: list[int | None] = field(init=False)
+    """Of each spot."""
+    _bound_at: list[float] = field(init=False)
+    """Of each spot, a level."""
+    _below: list[list[int]] = field(init=False)
+    """Of each link that can bind, its spots."""
     _resting: list[float] = field(init=False)
     """A of a link: the load that does not rise."""
     _rising: list[int] = field(init=False)
     """S of a link: the sum of rising weights."""
-    _open: list[bool] = field(init=False)
-    """Neither full nor bound."""
-    _started: list[bool] = field(init=False)
-    _moved: set[int] = field(default_factory=set)
-    """Links that rise differently since they were last looked at."""
-    _expected: dict[int, float] = field(default_factory=dict)
-    """The level of a link's valid entry in `_binds`."""
+    _far: list[int] = field(init=False)
+    """Links that do not bind before the next EVSEs start to rise."""
     _binds: list[tuple[float, int]] = field(default_factory=list)
+    """The other links: each with a level before which it does not bind."""
+    _next_start: float = 0.0
 
     def __post_init__(self) -> None:
-        count = len(self.requests)
-        self.current = [float(request.least_ma) for request in self.requests]
-        self.bound_by = [None] * count
-        self._open = [True] * count
-        self._started = [False] * count
-        self._resting = [0.0] * len(self.room)
-        self._rising = [0] * len(self.room)
-        self._group()
+        placed, spots, links = self.placed, len(self.placed.links), len(self.room)
+        self._climbing = [0] * spots
+        self._bound_by, self._bound_at = [None] * spots, [_NEVER] * spots
+        self._resting = [*placed.load_ma([one.least_ma for one in placed], links)]
+        self._rising = [0] * links
         self._find_links()
-
-    def _group(self) -> None:
-        known: dict[tuple[int, ...], _Spot] = {}
-        for place, request in enumerate(self.requests):
-            spot = known.get(request.links)
-            if spot is None:
-                spot = known[request.links] = _Spot(request.links, [])
-                self._spots.append(spot)
-            spot.places.append(place)
-            self._spot.append(spot)
 
     def _find_links(self) -> None:
         """Leave out the links that could carry everybody's maximum."""
-        requests, resting = self.requests, self._resting
-        highest = [0] * len(self.room)
-        for spot in self._spots:
-            most_ma = sum([requests[place].most_ma for place in spot.places])
-            for link in spot.links:
-                highest[link] += most_ma
+        highest = self.placed.load_ma([one.most_ma for one in self.placed], len(self.room))
         can_bind = [most > room for most, room in zip(highest, self.room, strict=True)]
+        self._links = [[link for link in links if can_bind[link]] for links in self.placed.links]
+        self._far = [link for link, can in enumerate(can_bind) if can]
         below = self._below = [[] for _ in self.room]
-        for spot in self._spots:
-            spot.links = tuple([link for link in spot.links if can_bind[link]])
-            least_ma = sum([requests[place].least_ma for place in spot.places])
-            for link in spot.links:
-                resting[link] += least_ma
+        for spot, links in enumerate(self._links):
+            for link in links:
                 below[link].append(spot)
 
-    def rise(self) -> None:
-        requests, binds = self.requests, self._binds
-        starts = sorted([(one.least_ma / one.weight, place) for place, one in enumerate(requests)])
-        fulls = sorted([(one.most_ma / one.weight, place) for place, one in enumerate(requests)])
-        starts.append((_NEVER, 0))
-        start = 0
-        for level, place in fulls:
-            while starts[start][0] <= level or (binds and binds[0][0] < level):
-                if binds and binds[0][0] < starts[start][0]:
-                    self._bind(*heapq.heappop(binds))
-                else:
-                    start = self._start(starts, start)
-            if self._open[place]:
-                self._full(place)
+    def rise(self) -> Fill:
+        kinds = self._kinds()
+        bends = _bends(kinds)
+        starts = [_NEVER, *sorted({least_ma / weight for _, least_ma, _, weight in kinds}, reverse=True)]
+        for level in sorted(bends):
+            if self._binds and self._binds[0][0] < level:
+                self._bind_below(level)
+            self._bend(bends[level])
+            if level == starts[-1]:
+                starts.pop()
+                self._look_ahead(level, until=starts[-1])
+        return self._result()
 
-    def _start(self, starts: Sequence[tuple[float, int]], first: int) -> int:
-        """Let all rise that start at this level, and return the next one's place in the list."""
-        level = starts[first][0]
-        starting: dict[tuple[int, ...], list[int]] = {}
-        while starts[first][0] == level:
-            place = starts[first][1]
-            first += 1
-            if self._open[place]:
-                self._started[place] = True
-                request = self.requests[place]
-                moved = starting.setdefault(self._spot[place].links, [0, 0])
-                moved[0] += request.least_ma
-                moved[1] += request.weight
-        for links, (least_ma, weight) in starting.items():
-            self._move(links, -least_ma, weight)
-        self._moved.update(*starting)
-        self._look_ahead(level, starts[first][0])
-        return first
+    def _kinds(self) -> Counter[_Kind]:
+        """Those that a link can bind, alike ones of a spot together: on most sites there are many."""
+        spots, links = self.placed.spots, self._links
+        return Counter(
+            [
+                (spot, one.least_ma, one.most_ma, one.weight)
+                for one, spot in zip(self.placed, spots, strict=True)
+                if links[spot]
+            ]
+        )
+
+    def _bend(self, bends: Sequence[_Bend]) -> None:
+        resting, rising, climbing = self._resting, self._rising, self._climbing
+        links, bound_by = self._links, self._bound_by
+        for spot, resting_ma, weight in bends:
+            if bound_by[spot] is None:
+                climbing[spot] += weight
+                for link in links[spot]:
+                    resting[link] += resting_ma
+                    rising[link] += weight
 
     def _look_ahead(self, level: float, until: float) -> None:
-        """Expect the links that bind before the next ones start to rise; the others are looked at again then."""
+        """Expect the links that bind before the next EVSEs start to rise; the others are looked at again then."""
         resting, rising, room = self._resting, self._rising, self.room
-        for link in [one for one in self._moved if resting[one] + rising[one] * until >= room[one]]:
-            self._moved.remove(link)
-            if rising[link]:
-                self._expect(link, max(level, (room[link] - resting[link]) / rising[link]))
+        looked_at, self._far, self._next_start = self._far, [], until
+        for link in looked_at:
+            slope = rising[link]
+            if slope and resting[link] + slope * until >= room[link]:
+                self._binds.append((max(level, (room[link] - resting[link]) / slope), link))
+            else:
+                self._far.append(link)
+        heapq.heapify(self._binds)
 
-    def _expect(self, link: int, level: float) -> None:
-        if level < self._expected.get(link, _NEVER):
-            self._expected[link] = level
-            heapq.heappush(self._binds, (level, link))
+    def _bind_below(self, level: float) -> None:
+        resting, rising, room, binds = self._resting, self._rising, self.room, self._binds
+        while binds and binds[0][0] < level:
+            expected_at, link = heapq.heappop(binds)
+            slope = rising[link]
+            binds_at = (room[link] - resting[link]) / slope if slope else _NEVER
+            if binds_at <= expected_at + _EPSILON:
+                self._stop(expected_at, link)
+            elif slope and binds_at <= self._next_start:
+                heapq.heappush(binds, (binds_at, link))
+            else:
+                self._far.append(link)
 
-    def _full(self, place: int) -> None:
-        request = self.requests[place]
-        self._open[place] = False
-        self.current[place] = float(request.most_ma)
-        self._move(self._spot[place].links, request.most_ma, -request.weight)
+    def _stop(self, level: float, binding: int) -> None:
+        resting, rising = self._resting, self._rising
+        for spot in self._below[binding]:
+            if self._bound_by[spot] is None:
+                self._bound_by[spot], self._bound_at[spot] = binding, level
+                weight = self._climbing[spot]
+                resting_ma = weight * level
+                for link in self._links[spot]:
+                    resting[link] += resting_ma
+                    rising[link] -= weight
 
-    def _bind(self, level: float, link: int) -> None:
-        if self._expected.get(link) != level:
-            return
-        del self._expected[link]
-        if not self._rising[link]:
-            return
-        binds_at = self._binds_at(link)
-        if binds_at > level + _EPSILON:
-            self._expect(link, binds_at)
-            return
-        for spot in self._below[link]:
-            if not spot.bound:
-                self._stop(spot, level, link)
+    def _result(self) -> Fill:
+        """Who was full when its spot was bound has its maximum; who had not started to rise, its minimum."""
+        current_ma: list[float] = []
+        bound_by: list[int | None] = []
+        for one, spot in zip(self.placed, self.placed.spots, strict=True):
+            level = self._bound_at[spot]
+            full = one.most_ma / one.weight <= level
+            current_ma.append(float(one.most_ma) if full else max(float(one.least_ma), one.weight * level))
+            bound_by.append(None if full else self._bound_by[spot])
+        return Fill(current_ma, bound_by)
 
-    def _stop(self, spot: _Spot, level: float, link: int) -> None:
-        resting_ma, weight = 0.0, 0
-        spot.bound = True
-        for place in spot.places:
-            if not self._open[place]:
-                continue
-            self._open[place] = False
-            self.bound_by[place] = link
-            request = self.requests[place]
-            if self._started[place]:
-                current_ma = min(request.weight * level, float(request.most_ma))
-                self.current[place] = current_ma
-                resting_ma += current_ma
-                weight += request.weight
-        self._move(spot.links, resting_ma, -weight)
 
-    def _binds_at(self, link: int) -> float:
-        return (self.room[link] - self._resting[link]) / self._rising[link]
-
-    def _move(self, links: Sequence[int], resting_ma: float, rising: int) -> None:
-        resting, slope = self._resting, self._rising
-        for link in links:
-            resting[link] += resting_ma
-            slope[link] += rising
+def _bends(kinds: Counter[_Kind]) -> dict[float, list[_Bend]]:
+    """By level: where the load of a spot starts to rise, or stops at a maximum."""
+    found: defaultdict[float, list[_Bend]] = defaultdict(list)
+    for (spot, least_ma, most_ma, weight), count in kinds.items():
+        found[least_ma / weight].append((spot, -least_ma * count, weight * count))
+        found[most_ma / weight].append((spot, most_ma * count, -weight * count))
+    return found

@@ -2,10 +2,9 @@
 
 A steady load can look like that, so silence of the values alone proves nothing. Our own EVs do: when they must have
 drawn at least 2 A more or less than at the last change of the meter, for 3 s, and it has not moved by a milliampere
-or a watt, it does not measure any more (a CT that hangs loose, a gateway that repeats its last answer).
+or a watt, it does not measure any more (a CT that hangs loose, a gateway that repeats its last answer). When it
+moves again, only what it says from then on counts.
 """
-
-from dataclasses import replace
 
 from controller.allocation.memory import Metered, Sample
 from drivers.api import MeterReading, Phases
@@ -17,9 +16,12 @@ SURE_AFTER_S = 3.0
 def observe(known: Metered | None, reading: MeterReading, *, least_ma: Phases, most_ma: Phases) -> Metered:
     """A newer reading; the bounds are those of what our EVs drew at its moment."""
     sample = Sample(reading.t_s, reading.current_ma)
-    samples = (sample,) if known is None else (*known.samples, sample)[-2:]
-    if known is None or not _same(known.newest, reading):
-        return Metered(samples, reading, least_ma, most_ma)
+    if known is None:
+        return Metered((sample,), reading, least_ma, most_ma)
+    samples = (*known.samples, sample)[-2:]
+    if not _same(known.newest, reading):
+        alive = samples[-1:] if is_frozen(known) else samples
+        return Metered(alive, reading, least_ma, most_ma)
     moved = any(
         low > most + MOVED_MA or high < least - MOVED_MA
         for low, high, least, most in zip(least_ma, most_ma, known.least_ma, known.most_ma, strict=True)
@@ -35,4 +37,5 @@ def is_frozen(seen: Metered) -> bool:
 
 
 def _same(one: MeterReading, other: MeterReading) -> bool:
-    return replace(one, t_s=0.0, slow_t_s=None) == replace(other, t_s=0.0, slow_t_s=None)
+    """Voltage and energy may move while the current transformers hang loose."""
+    return (one.current_ma, one.power_w) == (other.current_ma, other.power_w)

@@ -28,16 +28,27 @@ class Answers(NamedTuple):
     stuck_s: float | None = None
 
 
-class Settling(NamedTuple):
-    """`counted_ma` is the bound, or more while a cut has not had time to reach the EV.
+class Held(NamedTuple):
+    """A bound and since when it has been in force."""
 
-    `cut_s`: when the bound last fell; `before_cut_ma`: what counted before.
+    since_s: float
+    bound_ma: int
+
+
+class Settling(NamedTuple):
+    """The bounds of the last seconds, oldest first: a cut needs time to reach the EV.
+
+    `counted_ma` is the largest that may still be drawn; `cut_s`: when the bound last fell.
     """
 
-    bound_ma: int | None = None
+    held: tuple[Held, ...] = ()
     counted_ma: int = 0
     cut_s: float | None = None
-    before_cut_ma: int = 0
+
+    @property
+    def bound_ma(self) -> int | None:
+        """The one in force; None before the first tick."""
+        return self.held[-1].bound_ma if self.held else None
 
 
 class Drawing(NamedTuple):
@@ -142,6 +153,8 @@ class Memory:
     wiring: Wiring | None = None
     evses: Mapping[str, EvseMemory] = field(default_factory=dict)
     base_ma: Mapping[str, Phases] = field(default_factory=dict)
+    ours_ma: Mapping[str, Phases] = field(default_factory=dict)
+    """What the EVs below a circuit were believed to draw together."""
     base_s: float | None = None
     metered: Mapping[str, Metered] = field(default_factory=dict)
     surplus: Surplus | None = None

@@ -18,6 +18,8 @@ from controller.allocation.memory import EvseMemory, Overdrawing, Settling
 
 REDUCED, PAUSED, DISABLED = 1, 2, 3
 OBEYED_FOR_S = 60.0
+READ_LATE_S = 1.0
+"""A charger's own meter averages: what it shows just after the EV followed may be from before."""
 _LEAST_TOLERANCE_MA = 500
 _MOST_TOLERANCE_MA = 1000
 _OBEYING = Overdrawing()
@@ -40,7 +42,7 @@ def watch_draw(point: SupplyPoint, image: EvseImage, memory: EvseMemory, settlin
     reading, known = image.reading, memory.overdrawing
     if reading is None or reading.current_ma is None or settling.bound_ma is None:
         return Overdraw(_OBEYING if image.demand is None else known, 0)
-    settled = settling.cut_s is None or reading.t_s >= settling.cut_s + point.settle_s
+    settled = settling.cut_s is None or reading.t_s >= settling.cut_s + point.settle_s + READ_LATE_S
     surplus_ma = _surplus_ma(known, settling, reading.current_ma.highest, settled=settled)
     if image.demand is None or reading.plugged is False:
         return Overdraw(_OBEYING, surplus_ma)

@@ -5,10 +5,11 @@ step at a time in the order of the requests, until no EVSE below its maximum can
 never grow above the room, because here they are integers.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.allocation.request import Request, fits
+from controller.allocation.request import Placed, Request, fits
 
 _ALMOST_MA = 1e-4
 """A share that lies so little below a step is that step; less than any device resolves."""
@@ -23,37 +24,35 @@ class Rounded:
 
 
 def round_down(ordered: Sequence[Request], shares_ma: Sequence[float], room_ma: Sequence[int]) -> Rounded:
+    placed = Placed.of(ordered)
     current = [
-        max(one.least_ma, min(int((share + _ALMOST_MA) // one.step_ma) * one.step_ma, one.most_ma))
-        for one, share in zip(ordered, shares_ma, strict=True)
+        max(one.least_ma, min(int(share_ma + _ALMOST_MA) // one.step_ma * one.step_ma, one.most_ma))
+        for one, share_ma in zip(placed, shares_ma, strict=True)
     ]
-    left = _left(ordered, current, room_ma)
-    hungry = [place for place, one in enumerate(ordered) if current[place] + one.step_ma <= one.most_ma]
-    full: set[tuple[tuple[int, ...], int]] = set()
-    """Links on which a step of this size has no room any more."""
-    while hungry:
-        still: list[int] = []
-        for place in hungry:
-            one = ordered[place]
-            path = (one.links, one.step_ma)
-            if path in full:
-                continue
-            if not fits(one.links, left, one.step_ma):
-                full.add(path)
-                continue
-            current[place] += one.step_ma
-            if current[place] + one.step_ma <= one.most_ma:
-                still.append(place)
-        hungry = still
+    load = placed.load_ma(current, len(room_ma))
+    left = [room - taken for room, taken in zip(room_ma, load, strict=True)]
+    _hand_out(placed, current, left)
     return Rounded(current, left)
 
 
-def _left(ordered: Sequence[Request], current: Sequence[int], room_ma: Sequence[int]) -> list[int]:
-    together: dict[tuple[int, ...], int] = {}
-    for one, taken in zip(ordered, current, strict=True):
-        together[one.links] = together.get(one.links, 0) + taken
-    left = list(room_ma)
-    for links, taken in together.items():
-        for link in links:
-            left[link] -= taken
-    return left
+def _hand_out(placed: Placed, current: list[int], left: list[int]) -> None:
+    """No room comes back meanwhile: where a step does not fit, neither that nor a larger one ever will."""
+    too_much = [math.inf] * len(placed.links)
+    hungry = [
+        (place, spot, one.step_ma, one.most_ma - one.step_ma)
+        for place, (one, spot) in enumerate(zip(placed, placed.spots, strict=True))
+        if current[place] + one.step_ma <= one.most_ma
+    ]
+    while hungry:
+        still: list[tuple[int, int, int, int]] = []
+        for each in hungry:
+            place, spot, step_ma, below_ma = each
+            if step_ma >= too_much[spot]:
+                continue
+            if not fits(placed.links[spot], left, step_ma):
+                too_much[spot] = step_ma
+                continue
+            current[place] += step_ma
+            if current[place] <= below_ma:
+                still.append(each)
+        hungry = still

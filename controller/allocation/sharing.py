@@ -7,7 +7,7 @@ from typing import NamedTuple
 from controller.allocation.admission import Admission, admit
 from controller.allocation.caps import Balance
 from controller.allocation.filling import Fill, fill
-from controller.allocation.request import Request, in_order, tight
+from controller.allocation.request import Placed, Request, in_order, tight
 from controller.allocation.rounding import Rounded, round_down
 from controller.allocation.urgency import set_aside
 
@@ -54,13 +54,15 @@ def share_out(requests: Iterable[Request], room_ma: Sequence[int], balances: Seq
 def _share(for_admission: Sequence[Request], ordered: Sequence[Request], room_ma: Sequence[int]) -> Shares:
     room = [max(0, one) for one in room_ma]
     admission = admit(for_admission, room)
-    served = admission.admitted
+    served = Placed.of(admission.admitted)
     if for_admission is not ordered:
         names = {request.id for request in served}
-        served = tuple(request for request in ordered if request.id in names)
+        served = Placed.of(request for request in ordered if request.id in names)
     filled = fill(served, room)
     rounded = round_down(served, filled.current_ma, room)
     given = _given(served, filled, rounded)
+    if len(given) == len(ordered):
+        return given
     return {request.id: given.get(request.id) or _nothing(request, admission) for request in ordered}
 
 
@@ -79,18 +81,18 @@ def _balanced(
     return room
 
 
-def _given(admitted: Sequence[Request], filled: Fill, rounded: Rounded) -> dict[str, Share]:
+def _given(admitted: Placed, filled: Fill, rounded: Rounded) -> dict[str, Share]:
     shares: dict[str, Share] = {}
-    blockers: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
-    for place, request in enumerate(admitted):
-        current_ma = rounded.current_ma[place]
+    blockers: dict[tuple[int, int], tuple[int, ...]] = {}
+    each = zip(admitted, admitted.spots, rounded.current_ma, filled.current_ma, filled.bound_by, strict=True)
+    for request, spot, current_ma, exact_ma, bound_by in each:
         links: tuple[int, ...] = ()
         if current_ma < request.most_ma:
-            path = (request.links, request.step_ma)
+            path = (spot, request.step_ma)
             if path not in blockers:
                 blockers[path] = tight(request.links, rounded.left_ma, request.step_ma)
-            links = _first(blockers[path], filled.bound_by[place])
-        shares[request.id] = Share(current_ma, filled.current_ma[place], True, links)
+            links = _first(blockers[path], bound_by)
+        shares[request.id] = Share(current_ma, exact_ma, True, links)
     return shares
 
 

@@ -17,8 +17,9 @@ from controller.allocation.watch import Watched
 from controller.allocation.wiring import Wiring
 from drivers.api import Phases
 
+HEADROOM_MA = 1000
 HEADROOM_FOR_S = 30.0
-"""So long must the minimum of a paused EVSE have fitted before it starts again."""
+"""So long must the minimum of a paused EVSE, and so much more, have fitted before it starts again."""
 SURPLUS_FOR_S = 60.0
 """The same for one that shall start on surplus: clouds come and go."""
 FIXED = "fixed limit"
@@ -131,6 +132,9 @@ def _request(
     most_ma, why = _most(evse, demand, lowest, situation.wiring.layout.voltage_mv)
     if evse.memory.overdrawing.stage == REDUCED:
         most_ma = min(most_ma, least_ma)
+    probation = _on_probation(evse, demand, situation.now_s)
+    if probation:
+        least_ma = max(least_ma, min(most_ma, point.on_grid(least_ma + HEADROOM_MA)))
     offer = Offer(most_ma, evse.phases, situation.wiring.layout.voltage_mv)
     pressed = urgency(demand.deadline, offer, situation.now_s, charging=evse.memory.turn.admitted)
     standing, since_s = _standing(evse, demand, pressed, situation)
@@ -146,7 +150,7 @@ def _request(
         since_s=since_s,
         urgency=pressed,
         phases=evse.phases,
-        probation=_on_probation(evse, demand, situation.now_s),
+        probation=probation,
     )
     return request, why
 

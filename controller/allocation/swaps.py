@@ -14,11 +14,13 @@ Exchange = tuple[Request, list[Request]]
 
 def swap(admitted: Sequence[Request], turned_away: Sequence[Request], left_ma: list[int]) -> Iterator[Exchange]:
     """Exchanges, each carried out on `left_ma`: who goes, and who comes instead."""
-    newcomers = [one for one in admitted if one.standing is Standing.WAITING]
     waiting = [one for one in turned_away if one.least_ma <= one.most_ma and not one.probation]
-    if not newcomers or len(waiting) < 2:
+    if len(waiting) < 2:
         return
     lacking = _lacking(waiting, left_ma)
+    newcomers = [
+        one for one in admitted if not lacking.keys().isdisjoint(one.links) and one.standing is Standing.WAITING
+    ]
     served: set[str] = set()
     trials = _TRIALS
     for out in sorted(newcomers, key=lambda one: one.phases * one.least_ma, reverse=True):

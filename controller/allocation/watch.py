@@ -1,8 +1,7 @@
 """What is known of each EVSE in this tick: its bound, what counts of it, its phases, and whether it obeys.
 
-A bound that falls does not mean that the EV draws less already. *Counted* is therefore the larger current before
-the fall until the charger's latency + 5 s have passed, or a reading taken after the fall shows less. A setpoint
-that rises counts at once, as commanded.
+A bound that falls does not mean that the EV draws less already: *counted* is what it may still be drawing
+(`settling`).
 
 An EVSE counts as unreachable when its driver has lost it, when it was never read, and when it has not taken a
 lower setpoint for latency + 5 s although it answers. After a loss only a confirmation newer than the loss says
@@ -14,11 +13,12 @@ from dataclasses import dataclass
 from controller.allocation.bounds import Holding, bound_ma, needs_verifying
 from controller.allocation.circuits import SupplyPoint
 from controller.allocation.image import EvseImage
-from controller.allocation.memory import Answers, Drawing, EvseMemory, Sample, Settling, Turn
+from controller.allocation.memory import Answers, Drawing, EvseMemory, Sample, Turn
 from controller.allocation.overdraw import watch_draw
 from controller.allocation.phases import watch_phases
+from controller.allocation.settling import most_between, settle
 from controller.allocation.taper import watch_taper
-from drivers.api import EvseReading, FallBack, Health, Phases
+from drivers.api import FallBack, Health, Phases
 
 _SAMPLES = 8
 _SAMPLES_FOR_S = 4.0
@@ -45,11 +45,19 @@ class Watched:
     wants: bool
     """A session has a permit and asks for current, and nothing locks the EVSE."""
 
-    def counted_at(self, at_s: float) -> int:
-        """What counted of it at a moment shortly ago, when a cut may not have reached the EV yet."""
-        settling = self.memory.settling
-        still = settling.cut_s is not None and at_s < settling.cut_s + self.point.settle_s
-        return max(self.bound_ma, self.counted_ma, settling.before_cut_ma if still else 0)
+    def most_between(self, from_s: float, to_s: float) -> int:
+        """The largest current per phase that it may have drawn between two moments shortly ago."""
+        held = self.memory.settling.held
+        if len(held) == 1:
+            return self.bound_ma
+        return self.surplus_ma + most_between(held, self.point, self.memory.drawing.samples, from_s, to_s)
+
+    @property
+    def lowest_ma(self) -> int:
+        """The lowest setpoint that it may have followed already."""
+        image = self.image
+        held = [one for one in (image.confirmed_ma, image.commanded_ma) if one is not None]
+        return min((self.memory.set_ma, *held))
 
 
 def watch(point: SupplyPoint, image: EvseImage | None, memory: EvseMemory | None, now_s: float) -> Watched:
@@ -61,7 +69,8 @@ def watch(point: SupplyPoint, image: EvseImage | None, memory: EvseMemory | None
     reachable = answering and (stuck_s is None or now_s - stuck_s < point.settle_s)
     answers = Answers(memory.answers.unreachable_s if answering else now_s, stuck_s)
     bound = bound_ma(_holding(point, image, answers, now_s, answering=answering))
-    settling = _settle(memory.settling, bound, point, image, now_s)
+    drawing = _sampled(point, image, memory)
+    settling = settle(memory.settling, bound, point, drawing.samples, now_s)
     overdraw = watch_draw(point, image, memory, settling)
     phase_use = watch_phases(point, memory.phase_use, image.reading)
     phases = point.phases if phase_use.used is None or not reachable else phase_use.used
@@ -71,7 +80,7 @@ def watch(point: SupplyPoint, image: EvseImage | None, memory: EvseMemory | None
         raised_s=memory.raised_s,
         answers=answers,
         settling=settling,
-        drawing=_sampled(point, image, memory),
+        drawing=drawing,
         overdrawing=overdraw.known if reachable else memory.overdrawing,
         phase_use=phase_use,
         taper=watch_taper(point, image, memory, settling),
@@ -126,24 +135,6 @@ def _holding(point: SupplyPoint, image: EvseImage, answers: Answers, now_s: floa
         commanded_ma=image.commanded_ma,
         silent_s=0.0 if answering or image.lost_s is None else max(0.0, now_s - image.lost_s),
     )
-
-
-def _settle(before: Settling, bound: int, point: SupplyPoint, image: EvseImage, now_s: float) -> Settling:
-    if before.bound_ma is None:
-        return Settling(bound, bound, before.cut_s, before.before_cut_ma)
-    settling = before.cut_s is not None and now_s - before.cut_s < point.settle_s
-    earlier_ma = max(before.bound_ma, _seen_ma(image.reading, before) if settling else 0)
-    if bound >= before.bound_ma:
-        return Settling(bound, max(bound, earlier_ma), before.cut_s, before.before_cut_ma)
-    before_cut_ma = max(before.counted_ma, before.before_cut_ma if settling else 0)
-    return Settling(bound, earlier_ma, now_s, before_cut_ma)
-
-
-def _seen_ma(reading: EvseReading | None, before: Settling) -> int:
-    """What still counts after the last fall, by a reading that is newer than it."""
-    if reading is None or reading.current_ma is None or reading.t_s <= (before.cut_s or 0.0):
-        return before.counted_ma
-    return min(before.counted_ma, reading.current_ma.highest)
 
 
 def _sampled(point: SupplyPoint, image: EvseImage, memory: EvseMemory) -> Drawing:

@@ -16,7 +16,7 @@ from drivers.modbus.unit import Unit
 
 SLOW_SHARE = 0.05
 """Share of the wire's time that slow reads have even while fast ones wait."""
-DEAD_SHARE = 0.007
+DEAD_SHARE = 0.006
 DEAD_IDLE_SHARE = 0.05
 """Share of the wire's time for probes of lost units, and of the time in which it would be idle."""
 STARVED_S = 5.0

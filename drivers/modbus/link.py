@@ -1,15 +1,13 @@
 """What the scheduler asks of a wire: one request, its one answer, or an error."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from drivers.api import DeviceError
 from drivers.modbus.pdu import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Registers or bits of the answer (none for a write) and when its last byte came, monotonic.
 
     `turnaround_s`: from the end of the request to the first byte of the answer.

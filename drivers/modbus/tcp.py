@@ -17,7 +17,7 @@ HEAD = struct.Struct(">HHHB")
 """Transaction, protocol (0), length of what follows including the unit, unit."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
     request: Request
     done: Done
@@ -96,7 +96,10 @@ class Connection(asyncio.Protocol):
         self._open[self._transaction] = Exchange(request, done, now_s, now_s + timeout_s)
         body = request.pdu
         self._transport.write(HEAD.pack(self._transaction, 0, len(body) + 1, request.unit) + body)
-        self._watch()
+        if len(self._open) == 1:
+            self._deadline.at(now_s + timeout_s)
+        else:
+            self._watch()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):
@@ -137,8 +140,6 @@ class Connection(asyncio.Protocol):
     def _watch(self) -> None:
         if not self._open:
             self._deadline.lift()
-        elif len(self._open) == 1:
-            self._deadline.at(next(iter(self._open.values())).limit_s)
         else:
             self._deadline.at(min(exchange.limit_s for exchange in self._open.values()))
 

@@ -98,15 +98,16 @@ class Deadline:
     def __init__(self, passed: Then) -> None:
         self._passed = passed
         self._limit_s = math.inf
+        self._rings_s = math.inf
         self._handle: asyncio.TimerHandle | None = None
 
     def at(self, limit_s: float) -> None:
         self._limit_s = limit_s
+        if self._rings_s <= limit_s:
+            return
         if self._handle is not None:
-            if self._handle.when() <= limit_s:
-                return
             self._handle.cancel()
-        self._handle = asyncio.get_running_loop().call_at(limit_s, self._ring)
+        self._set(limit_s)
 
     def lift(self) -> None:
         self._limit_s = math.inf
@@ -115,15 +116,21 @@ class Deadline:
         self._limit_s = math.inf
         if self._handle is not None:
             self._handle.cancel()
-            self._handle = None
+            self._forget()
+
+    def _set(self, rings_s: float) -> None:
+        self._rings_s = rings_s
+        self._handle = asyncio.get_running_loop().call_at(rings_s, self._ring)
+
+    def _forget(self) -> None:
+        self._handle, self._rings_s = None, math.inf
 
     def _ring(self) -> None:
-        self._handle = None
+        self._forget()
         if self._limit_s == math.inf:
             return
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._limit_s:
-            self._handle = loop.call_at(self._limit_s, self._ring)
+        if asyncio.get_running_loop().time() < self._limit_s:
+            self._set(self._limit_s)
             return
         self._limit_s = math.inf
         self._passed()

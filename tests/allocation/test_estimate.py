@@ -39,14 +39,30 @@ def test_base_is_the_meter_less_our_draw() -> None:
     assert base_a((1.0, charging("A", 0.5, 16), 0.5, 46)) == 30
 
 
-def test_base_rises_at_once_and_falls_by_a_quarter_ampere_per_second() -> None:
+def test_base_rises_at_once_and_falls_at_once_where_the_readings_leave_no_doubt() -> None:
     first = (1.0, charging("A", 0.9, 16), 0.8, 26.0)
     up = (2.0, charging("A", 1.9, 16), 1.8, 46.0)
     down = (3.0, charging("A", 2.9, 16), 2.8, 26.0)
-    later = (7.0, charging("A", 6.9, 16), 6.8, 26.0)
     assert base_a(first, up) == 30
-    assert base_a(first, up, down) == pytest.approx(30, abs=0.3)
-    assert base_a(first, up, down, (4.0, charging("A", 3.9, 16), 3.8, 26.0), later) == pytest.approx(28.75, abs=0.3)
+    assert base_a(first, up, down) == 30, "the sample before still says so"
+    assert base_a(first, up, down, (4.0, charging("A", 3.9, 16), 3.8, 26.0)) == 10
+
+
+def test_a_fall_within_the_noise_is_not_followed_and_a_small_rise_takes_a_little_more() -> None:
+    first = (1.0, charging("A", 0.9, 16), 0.8, 26.0)
+    lower = [(n, charging("A", n - 0.1, 16), n - 0.2, 25.6) for n in (2.0, 3.0, 4.0)]
+    assert base_a(first, *lower) == 10
+    assert base_a(first, (2.0, charging("A", 1.9, 16), 1.8, 26.1)) == pytest.approx(10.3)
+
+
+def test_without_near_readings_it_falls_within_seconds_because_a_dip_may_be_an_ev_that_pauses() -> None:
+    first = (1.0, charging("A", 0.9, 16), 0.8, 46.0)
+    old = charging("A", 0.9, 16)
+    later = [(float(n), old, n - 0.2, 26.0) for n in range(6, 18)]
+    found = [base_a(first, *later[:count]) for count in (1, 2, 4, 12)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 12
+    assert found[-1] == pytest.approx(10, abs=0.6)
 
 
 def test_an_ev_that_ramps_up_after_its_reading_is_not_taken_for_building() -> None:

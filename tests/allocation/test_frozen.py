@@ -37,9 +37,22 @@ def test_a_difference_of_an_ampere_is_within_doubt() -> None:
     assert not is_frozen(watch([(same(float(n)), 10.0 if n < 5 else 11.5) for n in range(50)]))
 
 
-def test_any_value_that_moves_shows_that_it_lives() -> None:
+def test_a_current_or_power_that_moves_shows_that_it_lives_and_what_it_said_before_is_dropped() -> None:
     stuck = [(same(float(n)), 10.0 if n < 5 else 16.0) for n in range(20)]
-    assert not is_frozen(watch([*stuck, (replace(same(20.0), energy_import_wh=1001), 16.0)]))
+    moved = watch([*stuck, (replace(same(20.0), power_w=4711), 16.0)])
+    assert not is_frozen(moved)
+    assert [sample.t_s for sample in moved.samples] == [20.0]
+
+
+def test_energy_and_voltage_that_move_do_not() -> None:
+    counted = [
+        (
+            replace(same(float(n)), energy_import_wh=1000 + n, voltage_mv=Phases(230_000 + n, 0, 0)),
+            10.0 if n < 5 else 16.0,
+        )
+        for n in range(20)
+    ]
+    assert is_frozen(watch(counted))
 
 
 def test_once_frozen_it_stays_so_until_a_value_moves() -> None:

@@ -2,7 +2,7 @@
 
 from controller.allocation.circuits import SupplyPoint
 from controller.allocation.image import EvseImage
-from controller.allocation.memory import EvseMemory, Settling, Taper
+from controller.allocation.memory import EvseMemory, Held, Settling, Taper
 from controller.allocation.taper import watch_taper
 from drivers.api import Phases
 from tests.allocation.builders import charging, point, reading, three
@@ -13,7 +13,7 @@ POINT = point("A", max_ma=32_000)
 def seen(drawn_a: float, t_s: float, known: Taper, *, bound_a: float = 32, raised_s: float | None = None) -> Taper:
     image = charging("A", t_s, bound_a, three(drawn_a))
     memory = EvseMemory(taper=known, raised_s=raised_s)
-    return watch_taper(POINT, image, memory, Settling(bound_ma=round(bound_a * 1000)))
+    return watch_taper(POINT, image, memory, Settling((Held(0.0, round(bound_a * 1000)),)))
 
 
 def over_time(drawn_a: float, seconds: range, known: Taper | None = None, **more: float) -> Taper:
@@ -23,10 +23,10 @@ def over_time(drawn_a: float, seconds: range, known: Taper | None = None, **more
     return known
 
 
-def test_after_a_minute_of_drawing_less_it_is_planned_with_the_peak_and_an_ampere() -> None:
-    assert over_time(16.2, range(60)).most_ma is None
-    known = over_time(15.8, range(30))
-    assert over_time(16.2, range(30, 62), known).most_ma == 18_000
+def test_after_twenty_seconds_of_drawing_less_it_is_planned_with_the_peak_and_an_ampere() -> None:
+    assert over_time(16.2, range(20)).most_ma is None
+    known = over_time(15.8, range(10))
+    assert over_time(16.2, range(10, 22), known).most_ma == 18_000
 
 
 def test_readings_that_repeat_prove_nothing() -> None:
@@ -43,7 +43,7 @@ def test_it_gets_all_again_when_it_uses_half_of_the_spare_ampere() -> None:
 
 
 def test_a_raise_that_has_not_reached_the_ev_is_no_sign_that_it_takes_less() -> None:
-    assert over_time(10, range(50), raised_s=45.0).most_ma is None
+    assert over_time(10, range(30, 64), raised_s=45.0).most_ma is None
     known = over_time(10, range(44, 51), raised_s=45.0)
     assert known.below_s is None
 
@@ -61,12 +61,12 @@ def test_it_never_falls_below_the_minimum_and_follows_a_falling_draw() -> None:
 
 def test_a_new_car_starts_without_it() -> None:
     gone = charging("A", 5.0, 16, three(0), reading=reading(5.0, three(0), plugged=False))
-    assert watch_taper(POINT, gone, EvseMemory(taper=Taper(9000)), Settling(16_000)) == Taper()
+    assert watch_taper(POINT, gone, EvseMemory(taper=Taper(9000)), Settling((Held(0.0, 16_000),))) == Taper()
 
 
 def test_without_a_measurement_nothing_is_assumed() -> None:
     image: EvseImage = charging("A", 5.0, 16, reading=reading(5.0, None))
-    assert watch_taper(POINT, image, EvseMemory(taper=Taper(9000)), Settling(16_000)) == Taper()
+    assert watch_taper(POINT, image, EvseMemory(taper=Taper(9000)), Settling((Held(0.0, 16_000),))) == Taper()
 
 
 def test_the_phase_with_most_counts_and_the_grid_is_rounded_up() -> None:
@@ -74,5 +74,5 @@ def test_the_phase_with_most_counts_and_the_grid_is_rounded_up() -> None:
     known = Taper()
     for second in range(62):
         image = charging("A", float(second), 32, Phases(9100, 2000, 0))
-        known = watch_taper(one, image, EvseMemory(taper=known), Settling(32_000))
+        known = watch_taper(one, image, EvseMemory(taper=known), Settling((Held(0.0, 32_000),)))
     assert known.most_ma == 11_000

@@ -1,209 +1,223 @@
-"""Physics of a small site in steps of 0.1 s, seen only through stale, jittered, quantised readings (R40).
+"""The controller's tick and the simulator's physics in one virtual time (R4, R40): no sockets, no sleeping.
 
-One circuit with a meter, EVSEs on it, and a runtime that carries out plans as the real one does: cuts first, a
-setpoint is confirmed a moment after it was commanded. Amperes are per phase, and all three phases carry the same.
+Around events the plant steps finely. When nothing has moved for a while and `calm_s` is set, it steps that coarsely
+until the next event: readings and the tick then come once a step.
 """
 
+import heapq
+import itertools
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from controller.allocation.circuits import Circuit, Rotation, SupplyPoint
+import sim.wiring
+from controller.allocation.circuits import Circuit
 from controller.allocation.control import tick
-from controller.allocation.image import Demand, EvseImage, Layout, Plan, ProcessImage
+from controller.allocation.image import Layout, Limit, Plan, ProcessImage
 from controller.allocation.memory import Memory
-from drivers.api import EvseReading, EvState, FallBack, Health, MeterReading, Phases
+from tests.closed_loop import clairvoyant
+from tests.closed_loop.book import Book
+from tests.closed_loop.instruments import Instrument
+from tests.closed_loop.station import Station
+from tests.closed_loop.wire import Order
 
-STEP_S = 0.1
+CALM_AFTER_S = 8.0
+MOVED_A = 0.3
+SHORTEST_PAUSE_S = 0.1
+"""As in `runtime.cycle`."""
 
-
-@dataclass
-class Ev:
-    """Follows the pilot after `lag_s`: a drop or a rise takes its time, then comes at once."""
-
-    lag_s: float = 2.0
-    most_a: float = 32.0
-    extra_a: float = 0.0
-    drawn_a: float = 0.0
-    offers: list[tuple[float, float]] = field(default_factory=list)
-
-    def live(self, now_s: float, offered_a: float) -> None:
-        if not self.offers or self.offers[-1][1] != offered_a:
-            self.offers.append((now_s, offered_a))
-        heard = [offer for since, offer in self.offers if since <= now_s - self.lag_s]
-        accepted = heard[-1] if heard else 0.0
-        self.drawn_a = min(self.most_a, accepted + self.extra_a) if accepted else 0.0
+Tick = Callable[[Layout, Any, ProcessImage], tuple[Any, Plan]]
 
 
-@dataclass
-class Charger:
-    """Holds a setpoint; its pilot follows after `latency_s`. `dead`: neither hears nor answers."""
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Who decides, and when. `prompted`: a meter above its rating and a lost part bring the next tick forward.
 
-    point: SupplyPoint
-    fall_back: FallBack
-    ev: Ev
-    read_every_s: float = 1.0
-    offset_s: float = 0.0
-    measures: bool = True
-    wanted: bool = True
-    dead: bool = False
-    held_ma: int = 0
-    held_s: float = -100.0
-    offered_a: float = 0.0
-    confirmed_s: float | None = None
-    commanded_ma: int | None = None
-    lost_s: float | None = None
-    reading: EvseReading | None = None
-    last_answer_s: float = 0.0
+    Setpoints go out up to `thinks_s` after the readings that they are made of, and are believed for `lease_s`.
+    """
 
-    def live(self, now_s: float) -> None:
-        timeout_s = self.fall_back.watchdog_timeout_s
-        if timeout_s is not None and now_s - self.last_answer_s > timeout_s:
-            self.held_ma = self.fall_back.failsafe_ma
-        if now_s - self.held_s >= self.point.latency_s:
-            self.offered_a = self.held_ma / 1000
-        self.ev.live(now_s, self.offered_a)
+    tick: Tick = tick
+    memory: Callable[[], Any] = Memory
+    period_s: float = 1.0
+    prompted: bool = True
+    thinks_s: float = 0.0
+    lease_s: float = 5.0
+    """As in `runtime.cycle`."""
 
-    def hear(self, now_s: float, current_ma: int) -> None:
-        self.commanded_ma = current_ma
-        if self.dead:
-            return
-        self.last_answer_s = now_s
-        self.confirmed_s = now_s
-        if current_ma != self.held_ma:
-            self.held_ma, self.held_s = current_ma, now_s
 
-    def image(self) -> EvseImage:
-        return EvseImage(
-            id=self.point.id,
-            permit=self.wanted,
-            demand=Demand(since_s=0.0) if self.wanted else None,
-            reading=self.reading,
-            health=Health.OK if self.lost_s is None else Health.LOST,
-            lost_s=self.lost_s,
-            fall_back=self.fall_back,
-            confirmed_ma=self.confirmed_ma,
-            confirmed_s=self.confirmed_s,
-            commanded_ma=self.commanded_ma,
-        )
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Virtual seconds of a fine step, and of a coarse one in calm; None: always fine."""
 
-    confirmed_ma: int | None = None
+    step_s: float = 0.1
+    calm_s: float | None = None
 
 
 @dataclass
 class Plant:
-    """Time runs by `run`; `history` holds (time, current through the circuit in A)."""
+    """`history` holds (time, amperes by circuit and phase) of each step, if `records`."""
 
-    circuit: Circuit
-    chargers: list[Charger]
-    base_a: Callable[[float], float]
+    circuits: Sequence[Circuit]
+    stations: Sequence[Station]
+    meters: Mapping[str, Instrument]
+    wiring: sim.wiring.Wiring
+    loop: Loop = field(default_factory=Loop)
+    pace: Pace = field(default_factory=Pace)
     seed: int = 1
-    meter_age_s: float = 1.0
-    meter_works: bool = True
     now_s: float = 1000.0
-    memory: Memory = field(default_factory=Memory)
+    limits: tuple[Limit, ...] = ()
     plan: Plan | None = None
-    history: list[tuple[float, float]] = field(default_factory=list)
+    records: bool = True
+    judges: bool = False
+    """Whether the book learns what the cars could have taken."""
+    works: bool = True
+    """The controller's process; while it does not run nobody feeds a watchdog."""
+    ticks: bool = True
+    """Its cycle; without it the drivers' leases run out."""
+    history: list[tuple[float, dict[str, tuple[float, ...]]]] = field(default_factory=list)
     plans: list[tuple[float, Plan]] = field(default_factory=list)
-    _meter: MeterReading | None = None
-    _total: list[float] = field(default_factory=list)
-    _orders: list[tuple[float, str, int]] = field(default_factory=list)
-    _steps: int = 0
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
-        points = tuple(one.point for one in self.chargers)
-        self.layout = Layout((self.circuit,), points, 230_000, {"grid": 1.0})
+        self.book = Book(list(self.wiring.circuits.values()), self.stations)
+        points = tuple(one.point for one in self.stations)
+        periods = {name: meter.period_s for name, meter in self.meters.items()}
+        self.layout = Layout(tuple(self.circuits), points, 230_000, periods)
+        self._memory = self.loop.memory()
+        self._parents = {circuit.id: circuit.parent for circuit in self.circuits}
+        self._by_name = {one.point.id: one for one in self.stations}
+        self._events: list[tuple[float, int, bool, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._tick_s = self.now_s + self.dice.random() * self.loop.period_s
+        self._ticked_s = self.now_s
+        self._moved_s = self.now_s
+        self._still: dict[str, float] = {}
+        for station in self.stations:
+            station.start(self.now_s)
+        for meter in self.meters.values():
+            meter.start(self.now_s)
+
+    def at(self, when_s: float, action: Callable[[], None], *, quiet: bool = False) -> None:
+        """Something happens to the site then; `quiet`: so little that calm goes on."""
+        heapq.heappush(self._events, (when_s, next(self._numbers), quiet, action))
+
+    def load_at(self, when_s: float, circuit: str, amps: Sequence[float]) -> None:
+        self.at(when_s, lambda: self.load(circuit, amps))
+
+    def load(self, circuit: str, amps: Sequence[float]) -> None:
+        """The building's own load on a circuit from now on."""
+        self.wiring.circuits[circuit].load_a = list(amps)
+
+    def station(self, name: str) -> Station:
+        return self._by_name[name]
 
     def run(self, seconds: float) -> None:
-        for _ in range(round(seconds / STEP_S)):
-            self._step()
+        until_s = self.now_s + seconds
+        while self.now_s < until_s - 1e-6:
+            self._happen()
+            self._step(min(self._stride_s(), until_s - self.now_s))
 
-    def above(self, limit_a: float, since_s: float) -> float:
-        """Seconds since then for which more flowed."""
-        return sum(STEP_S for at, total in self.history if at >= since_s and total > limit_a + 0.001)
+    # Time.
+
+    def _happen(self) -> None:
+        while self._events and self._events[0][0] <= self.now_s + 1e-6:
+            _, _, quiet, action = heapq.heappop(self._events)
+            action()
+            if not quiet:
+                self._moved_s = self.now_s
+
+    def _stride_s(self) -> float:
+        calm = self.pace.calm_s is not None and self.now_s - self._moved_s >= CALM_AFTER_S
+        stride_s = self.pace.calm_s if calm and self.pace.calm_s is not None else self.pace.step_s
+        if self._events:
+            stride_s = min(stride_s, max(self._events[0][0] - self.now_s, 1e-3))
+        return stride_s
+
+    def _step(self, dt_s: float) -> None:
+        self.now_s += dt_s
+        for one in self.stations:
+            one.live(self.now_s, dt_s)
+        self.wiring.settle(((one.outlet.circuit, one.outlet.drawn_a) for one in self.stations), powered=True)
+        self.wiring.account(dt_s)
+        self.book.account(self.now_s, dt_s)
+        if self.records:
+            self.history.append((self.now_s, {c.name: tuple(c.drawn_a) for c in self.wiring.circuits.values()}))
+        prompts = [meter.live(self.now_s, dt_s) for meter in self.meters.values()]
+        prompts += [one.talk(self.now_s, driven=self.works) for one in self.stations]
+        if any(prompts) and self.loop.prompted:
+            self._tick_s = min(self._tick_s, max(self.now_s, self._ticked_s + SHORTEST_PAUSE_S))
+        if self.works and self.ticks and self.now_s >= self._tick_s - 1e-9:
+            self._tick()
+        for one in self.stations if self.works else ():
+            one.keep(self.now_s)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Whether anything moved."""
+        for one in self.stations:
+            name, drawn_a = one.point.id, one.drawn_a
+            if one.wire.busy or abs(drawn_a - self._still.get(name, -1.0)) > MOVED_A:
+                self._still[name] = drawn_a
+                self._moved_s = self.now_s
+
+    # Control.
+
+    def _tick(self) -> None:
+        self._ticked_s = self.now_s
+        self._tick_s = self.now_s + self.loop.period_s
+        readings = {name: meter.reading for name, meter in self.meters.items() if meter.reading is not None}
+        image = ProcessImage(self.now_s, tuple(one.image() for one in self.stations), readings, self.limits)
+        self._memory, plan = self.loop.tick(self.layout, self._memory, image)
+        self.plan = plan
+        if self.records:
+            self.plans.append((self.now_s, plan))
+        if self.loop.thinks_s:
+            self.at(self.now_s + self.dice.uniform(0.15, 1.0) * self.loop.thinks_s, lambda: self._carry_out(plan))
+        else:
+            self._carry_out(plan)
+        if self.judges:
+            self._judge()
+
+    def _carry_out(self, plan: Plan) -> None:
+        """Reductions first, as the runtime does."""
+        for one in sorted(
+            plan.evses, key=lambda one: one.current_ma - (self._by_name[one.id].wire.commanded_ma or 0)
+        ):
+            wire = self._by_name[one.id].wire
+            wire.command(Order(one.current_ma, one.enabled), self.now_s, lease_s=self.loop.lease_s)
+
+    def _judge(self) -> None:
+        asked = clairvoyant.wishes(self.stations, self._parents)
+        left = clairvoyant.room(self.circuits, self.wiring, self.stations)
+        self.book.possible_w = clairvoyant.power_w(asked, clairvoyant.share(asked, left))
+
+    # What tests ask.
+
+    def above(self, circuit: str, limit_a: float, since_s: float = 0.0) -> float:
+        """Seconds since then during which a phase carried more."""
+        seconds, last_s = 0.0, None
+        for at_s, amps in self.history:
+            if last_s is not None and at_s > since_s and max(amps[circuit]) > limit_a + 0.01:
+                seconds += at_s - last_s
+            last_s = at_s
+        return seconds
 
     def drawn_a(self) -> float:
-        return sum(one.ev.drawn_a for one in self.chargers)
+        """All cars on their busiest phase."""
+        return sum(one.drawn_a for one in self.stations)
 
-    def _step(self) -> None:
-        self._steps += 1
-        self.now_s += STEP_S
-        for due, name, current_ma in [order for order in self._orders if order[0] <= self.now_s]:
-            self._orders.remove((due, name, current_ma))
-            charger = next(one for one in self.chargers if one.point.id == name)
-            charger.hear(self.now_s, current_ma)
-            if not charger.dead:
-                charger.confirmed_ma = current_ma
-        for one in self.chargers:
-            one.live(self.now_s)
-            self._poll(one)
-        self._total.append(self.base_a(self.now_s) + self.drawn_a())
-        self.history.append((self.now_s, self._total[-1]))
-        if self._steps % 10 == 3 and self.meter_works:
-            self._read_meter()
-        if self._steps % 10 == 0:
-            self._cycle()
-
-    def _poll(self, charger: Charger) -> None:
-        if (self._steps + round(charger.offset_s / STEP_S)) % round(charger.read_every_s / STEP_S):
-            return
-        if charger.dead:
-            charger.lost_s = charger.last_answer_s if charger.lost_s is None else charger.lost_s
-            return
-        charger.last_answer_s = self.now_s
-        seen_ma = max(0, round(charger.ev.drawn_a * 10 + self.dice.uniform(-1, 1)) * 100)
-        drawn = Phases(seen_ma, seen_ma, seen_ma) if charger.measures else None
-        charger.reading = EvseReading(self.now_s - 0.1, EvState.C, True, drawn)
-
-    def _read_meter(self) -> None:
-        age = round(self.meter_age_s / STEP_S)
-        old = self._total[-1 - age] if len(self._total) > age else self._total[0]
-        seen_ma = round((old + self.dice.uniform(-0.1, 0.1)) * 1000)
-        self._meter = MeterReading(self.now_s - self.meter_age_s, Phases(seen_ma, seen_ma, seen_ma), 0, signed=True)
-
-    def _cycle(self) -> None:
-        meters = {} if self._meter is None else {"grid": self._meter}
-        image = ProcessImage(self.now_s, tuple(one.image() for one in self.chargers), meters)
-        self.memory, plan = tick(self.layout, self.memory, image)
-        self.plan = plan
-        self.plans.append((self.now_s, plan))
-        for one in plan.evses:
-            self._orders.append((self.now_s + 0.3, one.id, one.current_ma))
+    def movement_ma(self, evse: str, since_s: float) -> int:
+        """How far its planned setpoint moved about since then."""
+        found = [
+            one.current_ma for at_s, plan in self.plans if at_s > since_s for one in plan.evses if one.id == evse
+        ]
+        return max(found) - min(found)
 
 
-def charger(name: str, fall_back: FallBack, **changes: Any) -> Charger:
-    point = SupplyPoint(name, "main", Rotation.L1L2L3, 3, 6000, 32_000, 1000, 1.0)
-    return replace(Charger(point, fall_back, Ev()), **changes)
-
-
-def chargers(count: int, fall_back: FallBack, *, lag_s: float = 2.0) -> list[Charger]:
-    offsets = [0.0, 0.7, 0.4, 0.9, 0.2, 0.5]
+def overloads_without_cause(plant: Plant, causes_s: Iterable[float], *, within_s: float) -> list[Any]:
+    """Overloads that began by themselves: at no time at which the building or a car was made to step."""
+    known = sorted(causes_s)
     return [
-        charger(f"E{n}", fall_back, ev=Ev(lag_s=lag_s), offset_s=offsets[n % len(offsets)]) for n in range(count)
+        one for one in plant.book.overloads if not any(-0.2 <= one.start_s - at_s <= within_s for at_s in known)
     ]
-
-
-def circuit(rating_a: int, other_a: int) -> Circuit:
-    rating = rating_a * 1000
-    other = other_a * 1000
-    return Circuit("main", None, Phases(rating, rating, rating), 950, Phases(other, other, other), "grid")
-
-
-def steps(*at: tuple[float, float]) -> Callable[[float], float]:
-    """A base load that jumps: (from second, amperes) in order of time."""
-
-    def base_a(now_s: float) -> float:
-        return [amount for since, amount in at if since <= now_s][-1]
-
-    return base_a
-
-
-def verified(failsafe_a: int = 6) -> FallBack:
-    return FallBack(15.0, failsafe_a * 1000, verified=True, holds_last=False, power_up_ma=0)
-
-
-def spread(values: Iterable[float]) -> float:
-    found = list(values)
-    return max(found) - min(found)

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from sim.bus_faults import Fault
+from sim.modbus_server import RtuBus
 from sim.scenario_file import parse_scenario
 from sim.world import World
 from tests.sim.raw_modbus import Rtu, Tcp, crc16, read_request, write_many, write_single
@@ -184,6 +185,25 @@ async def test_rtu_takes_the_time_of_its_bytes() -> None:
                 return time.monotonic() - start - 0.15
 
         assert await off_loop(session) >= 0.049
+
+
+async def test_rtu_does_not_hear_a_request_that_follows_an_answer_without_silence() -> None:
+    async with live_world(scenario(SDM, evse(), kinds=WIRE)) as world:
+        bus = world.buses["wire"]
+        assert isinstance(bus, RtuBus)
+        frame = _framed(7, read_request(4, 0, 2))
+
+        def session() -> bytes:
+            with Rtu(str(bus.port)) as wire:
+                for _ in range(50):  # this process may be held up for longer than the silence
+                    before = bus.violations
+                    assert len(wire.raw(frame, quiet_s=0)) == 9
+                    answer = wire.raw(frame, wait_s=0.3)
+                    if bus.violations > before:
+                        return answer
+            raise AssertionError("never within the silence")
+
+        assert await off_loop(session) == b""
 
 
 async def test_rtu_client_with_the_wrong_speed_hears_nothing() -> None:

@@ -65,6 +65,8 @@ def test_what_lies_near_a_block_that_belongs_together_is_read_with_it() -> None:
         (0, 1, 1),
         (30, 1, 1),
     ]
+    long = plan([at(6), at(13), at(14)], Packing(4, 2, 32), ("holding-6", "holding-13"))
+    assert [(block.address, block.count) for block in long] == [(6, 8), (14, 1)]
     wider = plan([at(0), at(6), at(13), at(14, 2)], Packing(20, 5, 32), ("holding-6", "holding-13"))
     assert [(block.address, block.count) for block in wider] == [(0, 16)]
     strict = Packing(20, 5, 32, frozenset({("holding", address) for address in (0, 6, 13, 14, 15)}))

@@ -210,18 +210,27 @@ def test_dead_units_have_a_small_share_of_a_busy_wire_and_are_still_asked() -> N
 
 
 def test_on_an_idle_wire_a_dead_unit_is_asked_more_often() -> None:
-    async def probes(scheduler: Scheduler, link: ToyLink, units: range) -> int:
-        async with polled(scheduler, range(1, 2)):
-            link.dead = {1}
-            await asyncio.sleep(20)
-            return len(link.sent)
+    probes: dict[float, int] = {}
 
-    async def idle(scheduler: Scheduler, link: ToyLink) -> None:
-        scheduler.unit(7)  # alive, and asked nothing
-        asked = await probes(scheduler, link, range(1, 2))
-        assert asked > 100
+    async def beat(scheduler: Scheduler, pause_s: float) -> None:
+        while True:
+            await scheduler.transfer(read(0, 7, 20), Urgency.FAST)
+            await asyncio.sleep(pause_s)
 
-    on_wire(idle)
+    def test_with(pause_s: float) -> Callable[[Scheduler, ToyLink], Awaitable[None]]:
+        async def test(scheduler: Scheduler, link: ToyLink) -> None:
+            async with polled(scheduler, range(1, 2)):
+                beating = asyncio.create_task(beat(scheduler, pause_s))
+                link.dead = {1}
+                await asyncio.sleep(60)
+                probes[pause_s] = sum(request.unit == 1 for at_s, request in link.sent if at_s > 1010)
+                beating.cancel()
+
+        return test
+
+    for pause_s in (0.0, 0.5):
+        on_wire(test_with(pause_s))
+    assert 0 < probes[0.0] < 0.5 * probes[0.5]
 
 
 def test_a_read_does_not_begin_where_a_cut_waits_for_the_pause_of_its_unit() -> None:
