@@ -20,7 +20,7 @@ check: $(STAMP)  ## format, lint, strict types, import contracts, ratchet
 	$(BIN)/python .ci/ratchet.py
 
 test: $(STAMP)  ## the whole suite; ARGS="-k name" for a part
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 demo: $(STAMP)  ## a simulated site with this controller; ARGS="--minutes 3 --report report.json" runs unattended
 	$(BIN)/ampyard demo $(ARGS)

@@ -63,7 +63,7 @@ from controller.store.store import Store
 from drivers.api import FileSetup, LineSetup, RegisterSetup, Sink
 from drivers.inputs.file import FileInput
 from drivers.modbus.bus import ModbusBus
-from drivers.rfid.reader import SerialReader
+from drivers.rfid.build import build_reader
 
 _log = logging.getLogger(__name__)
 
@@ -381,7 +381,11 @@ class App:
         """The page comes after control runs: importing it takes longer than the first cycle."""
         web, metrics = await asyncio.to_thread(_import_pages)
         server = web.WebServer(
-            self._config.web, ask=self.ask, look=self.look, metrics=metrics.Metrics(self.look).render
+            self._config.web,
+            ask=self.ask,
+            look=self.look,
+            metrics=metrics.Metrics(self.look).render,
+            figures=self._plant.figures,
         )
         self._page_changed = server.changed
         await server.run()
@@ -461,4 +465,4 @@ def _build_input(sensor: SensorSlice, sink: Sink) -> RunningInput:
 
 
 def _build_reader(reader: ReaderSlice, sink: Sink) -> RunningReader:
-    return SerialReader(reader.setup, reader.profile, sink)
+    return build_reader(reader.setup, reader.profile, sink)

@@ -8,15 +8,19 @@ import logging
 import os
 import pwd
 import sys
-from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from controller.commissioning.bus import bus
+from controller.commissioning.probe import probe
+from controller.commissioning.profiles import profiles_app
+from controller.commissioning.scan import scan
 from controller.config.problems import EXIT_CONFIG, ConfigError
+from controller.terminal import ANSWER_S, EXIT_FAILED, EXIT_UNAVAILABLE, Config, ConfigArgument, fail, local_address
 from controller.web.slice import WebSlice
 
 if TYPE_CHECKING:
@@ -34,40 +38,10 @@ variables_app = typer.Typer(help="OCPP variables: list, get and set.", no_args_i
 app.add_typer(variables_app, name="variables")
 limits_app = typer.Typer(help="Limits from outside: what was commanded and when.", no_args_is_help=True)
 app.add_typer(limits_app, name="limits")
-
-CONFIG_VARIABLE = "AMPYARD_CONFIG"
-CONFIG_HERE = Path("site.toml")
-CONFIG_INSTALLED = Path("/etc/ampyard/site.toml")
-
-
-def default_config() -> Path:
-    """Where the configuration is when nobody says it; also from a folder that this user may not look into."""
-    return CONFIG_HERE if os.access(CONFIG_HERE, os.F_OK) else CONFIG_INSTALLED
-
-
-CONFIG_HELP = "The site's configuration."
-CONFIG_DEFAULT = f"./{CONFIG_HERE}, or {CONFIG_INSTALLED} where that does not exist"
-Config = Annotated[
-    Path,
-    typer.Option(
-        "--config",
-        "-c",
-        help=CONFIG_HELP,
-        envvar=CONFIG_VARIABLE,
-        default_factory=default_config,
-        show_default=CONFIG_DEFAULT,
-    ),
-]
-ConfigArgument = Annotated[
-    Path,
-    typer.Argument(
-        help=CONFIG_HELP, envvar=CONFIG_VARIABLE, default_factory=default_config, show_default=CONFIG_DEFAULT
-    ),
-]
-ANSWER_S = 20.0
-EXIT_FAILED = 1
-EXIT_UNAVAILABLE = 69
-"""The service, or what it stores, cannot be reached (sysexits.h EX_UNAVAILABLE)."""
+app.add_typer(profiles_app, name="profiles")
+app.command()(probe)
+app.command()(scan)
+app.command()(bus)
 
 
 def main() -> None:
@@ -101,18 +75,13 @@ def run(
     try:
         asyncio.run(run_site(config))
     except (StoreError, RowError, OSError) as error:
-        _fail(str(error), EXIT_UNAVAILABLE)
+        fail(str(error), EXIT_UNAVAILABLE)
 
 
 def _log_to_stderr(level: int) -> None:
     """Plain lines: the journal adds the time."""
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("websockets").setLevel(logging.WARNING)
-
-
-def _fail(text: str, status: int) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(text, markup=False)
-    raise typer.Exit(status)
 
 
 @app.command()
@@ -163,28 +132,18 @@ def _command(web: WebSlice, name: str, body: dict[str, str]) -> None:
     """Send a command to the running service and print its answer."""
     import httpx
 
-    address = _local_address(web)
+    address = local_address(web)
     try:
         answer = httpx.post(f"http://{address}/api/commands/{name}", json=body, timeout=ANSWER_S, trust_env=False)
         said = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        _fail(f"the service does not answer at {address}: {error}; is it running?", EXIT_UNAVAILABLE)
+        fail(f"the service does not answer at {address}: {error}; is it running?", EXIT_UNAVAILABLE)
     if not isinstance(said, dict):
-        _fail(f"what answers at {address} is not this service", EXIT_UNAVAILABLE)
+        fail(f"what answers at {address} is not this service", EXIT_UNAVAILABLE)
     text = str(said.get("text") or said.get("error") or said.get("result"))
     if not answer.is_success:
-        _fail(text, EXIT_FAILED)
+        fail(text, EXIT_FAILED)
     Console(soft_wrap=True).print(text, markup=False)
-
-
-def _local_address(web: WebSlice) -> str:
-    """Where the page is reached from this machine: a server on all addresses is on the loopback one too."""
-    try:
-        everywhere = ip_address(web.host).is_unspecified
-    except ValueError:
-        everywhere = False
-    host = "localhost" if everywhere else web.host
-    return f"[{host}]:{web.port}" if ":" in host else f"{host}:{web.port}"
 
 
 @variables_app.command("list")
@@ -197,7 +156,7 @@ def list_variables(
 
     lines = list(listing(_stored_values(config), pattern))
     if not lines:
-        _fail(f"no variable has {pattern!r} in its name", EXIT_FAILED)
+        fail(f"no variable has {pattern!r} in its name", EXIT_FAILED)
     rows = [("Variable", "1.6 key", "Access", "Value")]
     rows += [
         (line.variable.name, line.variable.key or "", line.variable.access.value, _value(line)) for line in lines
@@ -219,7 +178,7 @@ def get_variable(name: str, config: Config) -> None:
     values = _stored_values(config)
     variable = find(name)
     if variable is None:
-        _fail(f"there is no variable {name!r}; `ampyard variables list` shows them", EXIT_FAILED)
+        fail(f"there is no variable {name!r}; `ampyard variables list` shows them", EXIT_FAILED)
     typer.echo(_value(shown(variable, values)))
 
 
@@ -234,10 +193,10 @@ def set_variable(name: str, value: str, config: Config) -> None:
     try:
         asyncio.run(_put(site.state_dir, csms, (name, value)))
     except CsmsError as error:
-        _fail(str(error), EXIT_FAILED)
+        fail(str(error), EXIT_FAILED)
     except StoreError as error:
         if error.kind is not Kind.BUSY:
-            _fail(str(error), EXIT_UNAVAILABLE)
+            fail(str(error), EXIT_UNAVAILABLE)
         _command(site.web, "variable", {"name": name, "value": value})
 
 
@@ -247,7 +206,7 @@ def _connected(config: Path) -> tuple["SiteConfig", str]:
 
     site = read(config)
     if site.csms is None:
-        _fail("no [csms] is configured, so there are no variables", EXIT_FAILED)
+        fail("no [csms] is configured, so there are no variables", EXIT_FAILED)
     return site, site.csms.id
 
 
@@ -256,15 +215,15 @@ def _check_owner(state_dir: Path) -> None:
     try:
         owner = state_dir.stat().st_uid
     except FileNotFoundError:
-        _fail(
+        fail(
             f"the site has not run yet, there is no {state_dir}: put first values into [csms.initial]",
             EXIT_UNAVAILABLE,
         )
     except OSError as error:
-        _fail(str(error), EXIT_UNAVAILABLE)
+        fail(str(error), EXIT_UNAVAILABLE)
     if owner != os.geteuid():
         name = _user_name(owner)
-        _fail(f"{state_dir} belongs to {name}: sudo -u {name} ampyard variables set ...", EXIT_FAILED)
+        fail(f"{state_dir} belongs to {name}: sudo -u {name} ampyard variables set ...", EXIT_FAILED)
 
 
 def _user_name(uid: int) -> str:
@@ -297,7 +256,7 @@ def _stored_values(config: Path) -> dict[str, str]:
     try:
         return stored_variables(site.state_dir, csms)
     except (StoreError, TimeoutError) as error:
-        _fail(str(error) or "the store does not answer", EXIT_UNAVAILABLE)
+        fail(str(error) or "the store does not answer", EXIT_UNAVAILABLE)
 
 
 @limits_app.command("log")
@@ -313,7 +272,7 @@ def limits_log(
     try:
         events = stored_limit_log(read(config).state_dir, limit)
     except (StoreError, TimeoutError) as error:
-        _fail(str(error) or "the store does not answer", EXIT_UNAVAILABLE)
+        fail(str(error) or "the store does not answer", EXIT_UNAVAILABLE)
     for event in events:
         doubt = "" if event.at.trusted else " (clock not confirmed)"
         typer.echo(

@@ -431,6 +431,23 @@ SensorSetup = RegisterSetup | FileSetup | LineSetup
 
 
 @dataclass(frozen=True, slots=True)
+class UnitFigures:
+    """Counters since start of one unit; `lost_s` is the part of `busy_s` in which nobody answered.
+
+    `turnaround_s`: usual time from the end of a read to its answer; None: none was seen.
+    """
+
+    unit: int
+    transactions: int
+    errors: int
+    timeouts: int
+    busy_s: float
+    lost_s: float
+    lost: bool
+    turnaround_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BusFigures:
     """Counters since start of one wire; totals never go down."""
 
@@ -440,3 +457,4 @@ class BusFigures:
     timeouts: int
     busy_s: float
     devices: Sequence[str]
+    units: Sequence[UnitFigures] = ()

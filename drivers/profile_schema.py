@@ -230,13 +230,14 @@ class Identity(Section):
     model: str = Field(min_length=1)
     also_sold_as: Texts = ()
     kind: Kind
-    driver: Literal["modbus", "rdm6300", "ascii-line"]
+    driver: Literal["modbus", "rdm6300", "ascii-line", "pn532", "twn4", "keyboard"]
     confidence: Literal["high", "medium", "low"]
     firmware: str | None = Field(default=None, min_length=1)
     sources: Texts = Field(min_length=1)
     notes: Texts = ()
     fall_back: Literal["hold_last", "unknown"] = "unknown"
     repeat_s: Seconds | None = None
+    reverse_bytes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

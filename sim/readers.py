@@ -1,11 +1,14 @@
-"""Card readers on serial lines: the bytes that a presented card makes."""
+"""Card readers on serial lines: the bytes that a card makes, or what a reader says when it is asked."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 
 from sim.clock import SimClock, monotonic_s
 from sim.device_profile import DeviceProfile, SerialLine
+from sim.pn532 import SimPn532
 from sim.serial_line import Pty
+from sim.twn4 import SimTwn4
 
 FRAME_EVERY_S = 0.065
 """How often a repeating reader sends a card that lies on it."""
@@ -14,6 +17,8 @@ BETWEEN_S = 1.0
 """From one presentation of a repeated tap to the next."""
 LOST_AFTER_S = 3.0
 """Bytes that no client fetched in that time are gone, as on a port that nobody has open."""
+CARD_BYTES = {"pn532": (4, 7, 10), "twn4": (4, 5, 7, 8, 10)}
+"""Readers that speak when they are asked, and the UIDs of the cards that they read."""
 
 
 def rdm6300_frame(uid: str) -> bytes:
@@ -57,8 +62,19 @@ class SimReader:
         self._profile = profile
         self._clock = clock
         self._pty = Pty(profile.serial or SerialLine(9600, "N", 1))
+        self.device = self._device()
         self._sent_s = 0.0
         self._holds: set[asyncio.Task[None]] = set()
+
+    def _device(self) -> SimPn532 | SimTwn4 | None:
+        """The other end of the dialogue, at work from now on; None: this reader only sends."""
+        if self._profile.driver not in CARD_BYTES:
+            return None
+        device = SimPn532(self._pty.write) if self._profile.driver == "pn532" else SimTwn4(self._pty.write)
+        asyncio.get_running_loop().add_reader(
+            self._pty.master, lambda: device.receive(os.read(self._pty.master, 4096))
+        )
+        return device
 
     @property
     def port(self) -> str:
@@ -70,9 +86,17 @@ class SimReader:
         return self._profile.driver == "rdm6300"
 
     def frame(self, uid: str) -> bytes:
-        """The bytes of one presentation; ValueError for a card that the reader cannot read."""
+        """What one presentation is made of: bytes on the line, or those of the UID for a reader that is asked.
+
+        Raises:
+            ValueError: a card that the reader cannot read.
+        """
         if self._profile.driver == "rdm6300":
             return rdm6300_frame(uid)
+        if self._profile.driver == "keyboard":
+            raise ValueError("a reader that plays a keyboard cannot be simulated")
+        if self.device is not None:
+            return _card(uid, CARD_BYTES[self._profile.driver])
         options = self._profile.ascii
         return ascii_frame(
             uid, decimal=options.get("digits") == "decimal", reverse=bool(options.get("reverse_bytes"))
@@ -83,14 +107,25 @@ class SimReader:
         for turn in range(times):
             if turn:
                 await self._clock.sleep(BETWEEN_S)
-            self._send(frame)
-            task = asyncio.create_task(self._hold(frame, hold_s))
+            if self.device is None:
+                self._send(frame)
+                task = asyncio.create_task(self._hold(frame, hold_s))
+            else:
+                self.device.present(frame)
+                task = asyncio.create_task(self._lie(self.device, hold_s))
             self._holds.add(task)
             task.add_done_callback(self._holds.discard)
 
     async def raw(self, data: bytes) -> None:
         """Put any bytes on the line, once."""
-        await self.tap(data, hold_s=0.0, times=1)
+        self._send(data)
+        task = asyncio.create_task(self._hold(data, 0.0))
+        self._holds.add(task)
+        task.add_done_callback(self._holds.discard)
+
+    async def _lie(self, device: SimPn532 | SimTwn4, hold_s: float) -> None:
+        await self._clock.sleep(hold_s)
+        device.remove()
 
     def _send(self, data: bytes) -> None:
         self._sent_s = monotonic_s()
@@ -109,4 +144,13 @@ class SimReader:
         for task in list(self._holds):
             task.cancel()
         await asyncio.gather(*self._holds, return_exceptions=True)
+        if self.device is not None:
+            asyncio.get_running_loop().remove_reader(self._pty.master)
         self._pty.close()
+
+
+def _card(uid: str, lengths: Sequence[int]) -> bytes:
+    data = bytes.fromhex(uid)
+    if len(data) not in lengths:
+        raise ValueError(f"this reader reads cards of {', '.join(map(str, lengths))} bytes, not {uid!r}")
+    return data

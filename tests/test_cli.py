@@ -16,7 +16,12 @@ import pytest
 
 from controller.__main__ import main
 from controller.charging.instant import Instant
-from controller.cli import (
+from controller.config.problems import EXIT_CONFIG
+from controller.config.read import read
+from controller.csms.table import TABLE
+from controller.store.rows import LimitEvent
+from controller.store.store import Store
+from controller.terminal import (
     CONFIG_HERE,
     CONFIG_INSTALLED,
     CONFIG_VARIABLE,
@@ -24,11 +29,6 @@ from controller.cli import (
     EXIT_UNAVAILABLE,
     default_config,
 )
-from controller.config.problems import EXIT_CONFIG
-from controller.config.read import read
-from controller.csms.table import TABLE
-from controller.store.rows import LimitEvent
-from controller.store.store import Store
 
 SMALL = Path(__file__).parent / "runtime" / "small_site.toml"
 CSMS = """

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.util import find_spec
 
 from controller.allocation.circuits import Rotation, SupplyPoint
 from controller.charging.records import Route
@@ -23,6 +24,8 @@ from controller.config.problems import doubles
 from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, ReaderSlice
 from drivers.api import Endpoint, EvseSetup, Line, MeterSetup, ReaderSetup, Wire
 from drivers.profile import DeviceProfile
+
+_NO_EVDEV = "needs the package evdev: install Debian's python3-evdev, or ampyard[keyboard]"
 
 MEASURES = "energy_import_total"
 LAST_UNIT = 247
@@ -264,7 +267,11 @@ def read_readers(catalogue: Catalogue) -> tuple[ReaderSlice, ...]:
                 catalogue.complain(f"readers[{table.id}].evses", f"there is no EVSE {evse!r}")
         for evse in doubles(table.evses):
             catalogue.complain(f"readers[{table.id}].evses", f"lists {evse!r} twice")
+        if profile is not None and profile.serial is None and table.baud is not None:
+            catalogue.complain(f"readers[{table.id}].baud", f"{table.profile!r} has no serial line; remove the key")
         if profile is not None:
+            if profile.driver == "keyboard" and find_spec("evdev") is None:
+                catalogue.complain(f"readers[{table.id}].profile", _NO_EVDEV)
             found.append(_reader(table, profile))
     return tuple(found)
 

@@ -20,6 +20,7 @@ from controller.config.remainder import sound_part
 from controller.config.rules import read_rules
 from controller.config.sensors import read_sensors
 from controller.config.slices import SiteConfig
+from controller.config.wires import check_wires
 from controller.csms.schemas import Version
 from controller.csms.slice import CsmsSlice, StationSlice, refusal
 from controller.csms.variables import VariableError, first_values
@@ -98,6 +99,8 @@ def _build(
     _check_names(document, problems)
     evses = read_evses(devices)
     meters = read_meters(devices)
+    buses = read_buses(devices)
+    check_wires(buses, evses, meters, problems)
     csms = _csms(document.csms, folder, problems) if document.csms else None
     _check_stations(document, evses, problems)
     layout = Layout(
@@ -113,7 +116,7 @@ def _build(
         name=document.site.name,
         state_dir=folder / document.site.state_dir,
         cycle_s=document.site.cycle_s,
-        plant=PlantSlice(layout, read_buses(devices), evses, meters, read_readers(devices), read_sensors(devices)),
+        plant=PlantSlice(layout, buses, evses, meters, read_readers(devices), read_sensors(devices)),
         accounts=_accounts(document, problems),
         rules=read_rules(document, evses, meters, problems=problems),
         limits=read_limits(devices, layout),

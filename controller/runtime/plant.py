@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from controller.charging.rows import RowError, state_from_row
 from controller.charging.session import EvseState, Running, Stopping
@@ -17,6 +17,7 @@ from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, PlantSlic
 from controller.runtime.supervise import Supervised
 from controller.runtime.watcher import Watcher
 from drivers.api import (
+    BusFigures,
     DeviceEvent,
     Evse,
     EvseRead,
@@ -52,6 +53,13 @@ class Bus(Protocol):
     def add_sensor(self, setup: RegisterSetup) -> None: ...
 
     def remove(self, device_id: str) -> None: ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A bus that counts what goes over it."""
+
+    def figures(self) -> BusFigures: ...
 
 
 class RunningReader(TokenReader, Protocol):
@@ -148,6 +156,9 @@ class Plant:
 
     def buses(self) -> tuple[str, ...]:
         return tuple(self._buses)
+
+    def figures(self) -> tuple[BusFigures, ...]:
+        return tuple(bus.figures() for _, bus in self._buses.values() if isinstance(bus, Counted))
 
     def change_to(self, plan: PlantSlice) -> None:
         """Stop what is gone or different, start what is new, then hand the cycle the new whole.

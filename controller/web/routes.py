@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from controller.charging.commands import Ask
 from controller.charging.view import Look
 from controller.web.assets import load_page, load_static
+from controller.web.buses import Figures, bus_routes
 from controller.web.commands import command_routes
 from controller.web.limits import limit_routes
 from controller.web.live import LiveStream, Pulse
@@ -29,6 +30,7 @@ class Surface:
     look: Look
     metrics: Callable[[], bytes]
     pulse: Pulse
+    figures: Figures = tuple
 
 
 def build(surface: Surface) -> FastAPI:
@@ -38,6 +40,7 @@ def build(surface: Surface) -> FastAPI:
     app.include_router(command_routes(surface.ask))
     app.include_router(mode_routes(surface.ask))
     app.include_router(limit_routes(surface.ask, surface.look))
+    app.include_router(bus_routes(surface.figures))
     _add_pages(app, surface)
     _add_site(app, surface)
     _add_monitoring(app, surface)

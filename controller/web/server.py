@@ -9,6 +9,7 @@ import uvicorn
 
 from controller.charging.commands import Ask
 from controller.charging.view import Look
+from controller.web.buses import Figures
 from controller.web.connection import GuardedConnection
 from controller.web.gate import Gate
 from controller.web.live import Pulse
@@ -29,10 +30,12 @@ class _Server(uvicorn.Server):
 class WebServer:
     """Serves the page until `run` is cancelled. Can be run again after that."""
 
-    def __init__(self, web: WebSlice, *, ask: Ask, look: Look, metrics: Callable[[], bytes]) -> None:
+    def __init__(
+        self, web: WebSlice, *, ask: Ask, look: Look, metrics: Callable[[], bytes], figures: Figures = tuple
+    ) -> None:
         self._web = web
         self._pulse = Pulse()
-        app = build(Surface(ask, look, metrics, self._pulse))
+        app = build(Surface(ask, look, metrics, self._pulse, figures))
         self._gate = Gate(app, (web.host, *web.names))
         self.address = ""
         """host:port while listening, else empty."""

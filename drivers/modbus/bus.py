@@ -15,6 +15,7 @@ from drivers.api import (
     MeterSetup,
     RegisterSetup,
     Sink,
+    UnitFigures,
     Wire,
 )
 from drivers.modbus import pdu
@@ -25,7 +26,7 @@ from drivers.modbus.rtu import RtuLink
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.sensor import ModbusSensor
 from drivers.modbus.tcp import TcpLink
-from drivers.modbus.unit import RTU, TCP, Timing
+from drivers.modbus.unit import RTU, TCP, Timing, Unit
 from drivers.profile_schema import DeviceProfile, Table
 
 FAST_RTU_S = 1.0
@@ -127,6 +128,7 @@ class ModbusBus:
             timeouts=counters.timeouts,
             busy_s=counters.busy_s,
             devices=tuple(self._members),
+            units=tuple(_unit_figures(unit) for unit in self._scheduler.units.values() if unit.devices),
         )
 
     async def read_raw(self, unit: int, table: Table, address: int, count: int) -> list[int]:
@@ -161,3 +163,17 @@ class ModbusBus:
 
     def _health_changed(self, health: Health, text: str) -> None:
         self._sink(HealthChanged(self.id, health, text, time.monotonic()))
+
+
+def _unit_figures(unit: Unit) -> UnitFigures:
+    counters = unit.counters
+    return UnitFigures(
+        unit=unit.number,
+        transactions=counters.transactions,
+        errors=counters.errors,
+        timeouts=counters.timeouts,
+        busy_s=counters.busy_s,
+        lost_s=counters.lost_s,
+        lost=unit.lost,
+        turnaround_s=unit.turnaround_s,
+    )

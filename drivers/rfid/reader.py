@@ -2,45 +2,38 @@
 
 import asyncio
 import logging
-import os
-import termios
-from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
-import serial
-
-from drivers.api import Feedback, Health, HealthChanged, Line, ReaderSetup, Sink, TokenRead
+from drivers.api import DeviceError, Feedback, Health, HealthChanged, Line, ReaderSetup, Sink, TokenRead
 from drivers.profile import DeviceProfile
 from drivers.rfid import ascii_line, rdm6300
+from drivers.rfid.dialogue import Dialogue, Ears
+from drivers.rfid.listening import Listening
+from drivers.rfid.pn532 import Pn532
+from drivers.rfid.port import Port
+from drivers.rfid.presence import Presence
+from drivers.rfid.twn4 import Twn4
 
 REOPEN_S = 1.0
-QUIET_S = 0.05
-QUIET_TRIES = 20
-STALE_S = 1.0
-"""A frame takes some 20 ms: a rest older than this lost its end and must not become the head of another."""
-
-Split = Callable[[bytes], tuple[tuple[str, ...], bytes]]
 
 _log = logging.getLogger(__name__)
 
 
 class SerialReader:
-    """A `TokenReader` whose framing the device profile names. It only sends: `show` has nothing to light.
+    """A `TokenReader` whose dialogue the device profile names.
 
-    A card held to a reader that repeats is one tap, until the reader was silent about it for the device
-    profile's `repeat_s`. While the port is missing it is tried again each second; health tells of the changes.
+    A card held to the reader is one tap, until the reader did not see it for the device profile's `repeat_s`.
+    While the port is missing, or the reader silent, it is tried again each second; health tells of the changes.
     """
 
     def __init__(self, setup: ReaderSetup, profile: DeviceProfile, sink: Sink) -> None:
         self._id = setup.id
         self._line = line_of(setup, profile)
-        self._split = framing_of(profile)
-        self._repeat_s = profile.repeat_s or 0.0
+        self._dialogue = dialogue_of(profile)
+        self._presence = Presence(profile.repeat_s or 0.0)
         self._sink = sink
         self._health = Health.UNKNOWN
-        self._rest = b""
-        self._last_byte_s = 0.0
-        self._present: dict[str, float] = {}
 
     @property
     def id(self) -> str:
@@ -51,69 +44,22 @@ class SerialReader:
         return self._health
 
     async def show(self, feedback: Feedback) -> None:
-        """These readers have neither light nor sound to command."""
+        await self._dialogue.show(feedback)
 
     async def run(self) -> None:
+        ears = Ears(ready=partial(self._changed, Health.OK), heard=self._heard)
         while True:
-            self._changed(Health.LOST, await self._until_lost())
+            try:
+                with closing(Port(self._line)) as port:
+                    await port.drain()
+                    await self._dialogue.converse(port, ears)
+            except DeviceError as error:
+                self._changed(Health.LOST, str(error))
             await asyncio.sleep(REOPEN_S)
 
-    async def _until_lost(self) -> str:
-        """Listen as long as the port is there; the text says what ended it."""
-        try:
-            port = _open(self._line)
-        except (OSError, ValueError, termios.error) as error:
-            return f"{self._line.port} cannot be opened: {error}"
-        try:
-            await _silence(port)
-            return await self._listen(port.fileno())
-        except (OSError, termios.error) as error:
-            return f"{self._line.port} is gone: {error}"
-        finally:
-            port.close()
-
-    async def _listen(self, fd: int) -> str:
-        self._rest = b""
-        self._changed(Health.OK, f"{self._line.port} is open")
-        loop = asyncio.get_running_loop()
-        lost: asyncio.Future[str] = loop.create_future()
-        loop.add_reader(fd, self._receive, fd, lost)
-        try:
-            return await lost
-        finally:
-            loop.remove_reader(fd)
-
-    def _receive(self, fd: int, lost: asyncio.Future[str]) -> None:
-        try:
-            data = os.read(fd, 4096)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._hung_up(fd, lost, f"{self._line.port} is gone: {error}")
-            return
-        if data:
-            self._feed(data, asyncio.get_running_loop().time())
-        else:
-            self._hung_up(fd, lost, f"{self._line.port} is gone: hung up")
-
-    def _hung_up(self, fd: int, lost: asyncio.Future[str], text: str) -> None:
-        asyncio.get_running_loop().remove_reader(fd)  # a port that hung up stays ready for ever
-        if not lost.done():
-            lost.set_result(text)
-
-    def _feed(self, data: bytes, now_s: float) -> None:
-        if now_s - self._last_byte_s > STALE_S:
-            self._rest = b""
-        self._last_byte_s = now_s
-        uids, self._rest = self._split(self._rest + data)
-        for uid in uids:
-            self._seen(uid, now_s)
-
-    def _seen(self, uid: str, now_s: float) -> None:
-        self._present = {uid: at_s for uid, at_s in self._present.items() if now_s - at_s < self._repeat_s}
-        held = uid in self._present
-        self._present[uid] = now_s
-        if not held:
+    def _heard(self, uid: str) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._presence.arrives(uid, now_s):
             self._sink(TokenRead(self._id, uid, now_s))
 
     def _changed(self, health: Health, text: str) -> None:
@@ -128,7 +74,7 @@ def line_of(setup: ReaderSetup, profile: DeviceProfile) -> Line:
     """Port of the site with the settings of the device profile, but for a baud rate that the site gives.
 
     Raises:
-        ValueError: the device profile is none of a reader.
+        ValueError: the device profile is none of a serial reader.
     """
     if profile.serial is None:
         raise ValueError(f"device profile {profile.id} has no serial line")
@@ -136,35 +82,20 @@ def line_of(setup: ReaderSetup, profile: DeviceProfile) -> Line:
     return Line(setup.port, setup.baud or defaults.baud, defaults.parity, defaults.stop_bits)
 
 
-def framing_of(profile: DeviceProfile) -> Split:
-    """How the bytes of this reader become UIDs.
+def dialogue_of(profile: DeviceProfile) -> Dialogue:
+    """How one speaks with this reader.
 
     Raises:
-        ValueError: the device profile names no framing.
+        ValueError: the device profile names no such dialogue.
     """
+    reverse = profile.identity.reverse_bytes
     if profile.driver == "rdm6300":
-        return rdm6300.split
+        return Listening(rdm6300.split)
     if profile.driver == "ascii-line" and profile.ascii is not None:
         decimal = profile.ascii.digits == "decimal"
-        return partial(ascii_line.split, decimal=decimal, reverse_bytes=profile.ascii.reverse_bytes)
-    raise ValueError(f"device profile {profile.id} names no framing")
-
-
-def _open(line: Line) -> serial.Serial:
-    return serial.Serial(
-        port=line.port,
-        baudrate=line.baud,
-        parity=line.parity,
-        stopbits=line.stop_bits,
-        timeout=0,
-        exclusive=True,
-    )
-
-
-async def _silence(port: serial.Serial) -> None:
-    """Drop what is under way, so that the tail of a line does not pass for a UID of its own."""
-    for _ in range(QUIET_TRIES):
-        await asyncio.sleep(QUIET_S)
-        if not port.in_waiting:
-            return
-        port.reset_input_buffer()
+        return Listening(partial(ascii_line.split, decimal=decimal, reverse_bytes=profile.ascii.reverse_bytes))
+    if profile.driver == "pn532":
+        return Pn532(reverse_bytes=reverse)
+    if profile.driver == "twn4":
+        return Twn4(reverse_bytes=reverse)
+    raise ValueError(f"device profile {profile.id} names no dialogue of a serial reader")

@@ -1,14 +1,24 @@
 """UIDs of ID tokens: upper-case hex without separators. PURE."""
 
+from collections.abc import Collection
+
 UID_BYTES = (4, 5, 7, 10)
 """Lengths a UID can have: ISO 14443 single, double and triple size, and EM4100 with its version byte."""
 
 
-def uid_of(data: bytes) -> str | None:
+def uid_of(data: bytes, lengths: Collection[int] = UID_BYTES) -> str | None:
     """Spell a UID; None for a length that no card has, and for zeros or ones only (no card, or a broken line)."""
-    if len(data) not in UID_BYTES or set(data) in ({0x00}, {0xFF}):
+    if len(data) not in lengths or set(data) in ({0x00}, {0xFF}):
         return None
     return data.hex().upper()
+
+
+def turned(data: bytes, *, reverse_bytes: bool) -> bytes:
+    """The bytes that a reader received in the order in which the site keeps them.
+
+    A random UID keeps its own order: turned, nobody would know it for one (R21).
+    """
+    return data[::-1] if reverse_bytes and not is_random(data.hex()) else data
 
 
 def is_random(uid: str) -> bool:

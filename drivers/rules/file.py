@@ -7,6 +7,8 @@ from drivers.rules.draft import Draft
 CHARGER_ONLY = ("state", "setpoint", "enable", "watchdog", "keepalive", "commission", "tag")
 MODBUS_ONLY = ("tcp", "rtu", "modbus", "registers", "probe")
 READER_ONLY = ("serial", "ascii")
+TYPES_TEXT = ("ascii-line", "keyboard")
+KNOWS_BYTES = ("pn532", "twn4")
 
 
 def problems(draft: Draft) -> Iterator[str]:
@@ -25,6 +27,8 @@ def problems(draft: Draft) -> Iterator[str]:
             yield f"{section}: is not for kind {kind}"
     if draft.identity.repeat_s is not None and kind != "reader":
         yield f"repeat_s: is not for kind {kind}"
+    if draft.identity.reverse_bytes and driver not in KNOWS_BYTES:
+        yield f"reverse_bytes: is not for driver {driver}"
     if kind == "reader":
         yield from _reader(draft, driver)
     else:
@@ -32,11 +36,13 @@ def problems(draft: Draft) -> Iterator[str]:
 
 
 def _reader(draft: Draft, driver: str) -> Iterator[str]:
-    if "serial" not in draft.given:
+    if "serial" not in draft.given and driver != "keyboard":
         yield "serial: missing"
-    if driver == "ascii-line" and "ascii" not in draft.given:
+    if "serial" in draft.given and driver == "keyboard":
+        yield f"serial: is not for driver {driver}"
+    if driver in TYPES_TEXT and "ascii" not in draft.given:
         yield "ascii: missing"
-    if driver != "ascii-line" and "ascii" in draft.given:
+    if driver not in TYPES_TEXT and "ascii" in draft.given:
         yield f"ascii: is not for driver {driver}"
 
 

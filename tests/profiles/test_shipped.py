@@ -16,7 +16,14 @@ from tests.profiles.vectors import VECTORS
 
 FOLDERS = {"charger": "chargers", "meter": "meters", "reader": "readers"}
 FILES = sorted(builtin_folder().rglob("*.toml"))
-READERS = {"rdm6300": 0.3, "ascii-line": 1.0}
+READERS = {
+    "rdm6300": (9600, 0.3),
+    "ascii-line": (9600, 1.0),
+    "pn532": (115_200, 0.5),
+    "twn4": (9600, 0.5),
+    "keyboard": (None, 1.0),
+}
+"""Baud rate (None: no line of its own) and repeat time."""
 NO_METER = ("No meter", "No lifetime energy register")
 CANNOT_LOCK = ("cannot be locked", "it is left at 1")
 
@@ -196,7 +203,7 @@ def test_a_heidelberg_is_kept_awake(profile_id: str) -> None:
 
 @pytest.mark.parametrize("profile_id", READERS)
 def test_a_reader_has_the_settings_of_its_line_and_a_repeat_time(profile_id: str) -> None:
-    reader = shipped(profile_id)
-    assert reader.serial is not None
-    assert (reader.serial.baud, reader.serial.parity, reader.serial.stop_bits) == (9600, "N", 1)
-    assert reader.repeat_s == READERS[profile_id]
+    reader, (baud, repeat_s) = shipped(profile_id), READERS[profile_id]
+    line = reader.serial and (reader.serial.baud, reader.serial.parity, reader.serial.stop_bits)
+    assert line == (None if baud is None else (baud, "N", 1))
+    assert reader.repeat_s == repeat_s

@@ -79,9 +79,9 @@ def test_r35_no_password_stands_in_the_unit() -> None:
 
 def test_the_serial_ports_and_can_are_open_to_it() -> None:
     ports = [f"char-tty{kind} rw" for kind in ("USB", "ACM", "AMA", "S")]
-    assert settings()["DeviceAllow"] == [*ports, "char-gpiochip rw"]
+    assert settings()["DeviceAllow"] == [*ports, "char-gpiochip rw", "char-input rw"]
     assert "AF_CAN" in settings()["RestrictAddressFamilies"][0].split()
-    assert settings()["SupplementaryGroups"] == ["dialout"]
+    assert settings()["SupplementaryGroups"] == ["dialout input"]
 
 
 def test_the_dependencies_work_without_writable_code() -> None:

@@ -136,6 +136,7 @@ async def test_rtu_gives_up_on_a_line_that_is_never_silent(rtu: RtuLink, pty_sta
             await asyncio.sleep(0)
 
     babbling = asyncio.create_task(babble())
+    await asyncio.sleep(0.02)
     try:
         with pytest.raises(DeviceError, match="another master"):
             await exchange(rtu, READ, WAIT_S)

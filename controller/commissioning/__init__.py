@@ -1,0 +1,1 @@
+"""Tools for whoever installs a site: device profiles, single devices, whole wires."""

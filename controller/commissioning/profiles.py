@@ -1,0 +1,91 @@
+"""`ampyard profiles`: which device profiles there are, and whether a new one is right."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from controller.config.problems import ConfigError
+from controller.terminal import EXIT_FAILED, Config, aligned, fail
+from drivers.profile import DeviceProfile, ProfileError, builtin_folder, check, load
+from drivers.profile_report import lines
+
+OWN = "profiles"
+"""Folder beside site.toml for device profiles of the site's own."""
+
+profiles_app = typer.Typer(help="Device profiles: list them, and check one of your own.", no_args_is_help=True)
+
+
+def known(config: Path) -> Mapping[str, DeviceProfile]:
+    """The shipped device profiles and the site's own; faulty ones are left out, and told."""
+    found: dict[str, DeviceProfile] = {}
+    own = config.parent / OWN
+    for folder in (builtin_folder(), *([own] if os.access(own, os.X_OK) else [])):
+        for path in sorted(folder.rglob("*.toml")):
+            try:
+                profile = load(path)
+            except ProfileError as error:
+                typer.echo(f"{path} is left out: {error.problems[0].removeprefix(f'{path}: ')}", err=True)
+            else:
+                found[profile.id] = profile
+    return found
+
+
+def profile_of(name: str, config: Path) -> DeviceProfile:
+    """A device profile by its id, or by the path of its file.
+
+    Raises:
+        ConfigError: the file has faults, or there is no such id.
+    """
+    if name.endswith(".toml"):
+        try:
+            return load(Path(name))
+        except ProfileError as error:
+            raise ConfigError(error.problems) from error
+    found = known(config).get(name)
+    if found is None:
+        raise ConfigError([f"there is no device profile {name!r}; `ampyard profiles list` shows them"])
+    return found
+
+
+@profiles_app.command("check")
+def check_profiles(
+    files: Annotated[list[Path], typer.Argument(help="One or more device profiles, anywhere.", metavar="FILE...")],
+) -> None:
+    """Check device profiles, and say what the controller will make of each."""
+    if problems := [problem for file in files for problem in check(file)]:
+        raise ConfigError(problems)
+    console = Console(soft_wrap=True, highlight=False)
+    for file in files:
+        first, *rest = lines(load(file))
+        console.print(f"{file}: sound", markup=False)
+        console.print(f"  {first}", *(f"    {line}" for line in rest), sep="\n", markup=False)
+
+
+@profiles_app.command("list")
+def list_profiles(
+    config: Config,
+    pattern: Annotated[str, typer.Argument(help="Part of id, vendor or model.")] = "",
+) -> None:
+    """Show the device profiles that this site can use: the shipped ones, and those beside its site.toml."""
+    found = [one for one in known(config).values() if pattern.casefold() in _names(one).casefold()]
+    if not found:
+        fail(f"no device profile has {pattern!r} in its name", EXIT_FAILED)
+    rows = [("Id", "Kind", "Device", "Wires", "Confidence")]
+    for one in sorted(found, key=lambda one: (one.kind, one.id)):
+        device = f"{one.identity.vendor} {one.identity.model}"
+        rows.append((one.id, one.kind, device, _wires(one), one.identity.confidence))
+    typer.echo("\n".join(aligned(rows)))
+
+
+def _names(profile: DeviceProfile) -> str:
+    identity = profile.identity
+    return " ".join((profile.id, identity.vendor, identity.model, *identity.also_sold_as))
+
+
+def _wires(profile: DeviceProfile) -> str:
+    wires = {"TCP": profile.tcp, "RTU": profile.rtu, "serial": profile.serial}
+    return ", ".join(name for name, there in wires.items() if there is not None)

@@ -1,0 +1,134 @@
+"""From the options of a command to a wire, and whether it is free: a port serves one master."""
+
+import socket
+from dataclasses import dataclass
+from os.path import realpath
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from controller.config.problems import ConfigError
+from controller.config.slices import SiteConfig
+from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE, fail, local_address
+from drivers.api import DeviceError, Endpoint, Fault, Line, Wire
+from drivers.profile import DeviceProfile
+
+ALIVE_S = 2.0
+LOCKED = "exclusively lock"
+"""What pyserial says of a port that another process has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of a serial line, as far as somebody said them."""
+
+    baud: int | None = None
+    parity: str | None = None
+    stop_bits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A wire that the running service has; `bus` is its id there."""
+
+    bus: str
+    address: str
+
+
+def serial_wire(port: str, profile: DeviceProfile | None, given: Settings) -> Line:
+    """The line with what was said, else with the profile's settings, else 9600 8N1."""
+    usual = None if profile is None else profile.rtu
+    baud, parity, stop_bits = (9600, "N", 1) if usual is None else (usual.baud, usual.parity, usual.stop_bits)
+    return Line(port, given.baud or baud, given.parity or parity, given.stop_bits or stop_bits)
+
+
+def endpoint(text: str, profile: DeviceProfile | None = None) -> Endpoint:
+    """HOST, HOST:PORT or [HOST]:PORT.
+
+    Raises:
+        typer.BadParameter: the port is none.
+    """
+    usual = profile.tcp.port if profile is not None and profile.tcp is not None else 502
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        return Endpoint(text.strip("[]"), usual)
+    if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535 or not host.strip("[]"):
+        raise typer.BadParameter(f"{text!r} must be HOST or HOST:PORT")
+    return Endpoint(host.strip("[]"), int(port))
+
+
+def owned(config: Path, wire: Wire) -> Owned | None:
+    """Whether the site of this configuration runs now and has this wire; None also where there is no such site."""
+    site = _site(config)
+    bus = None if site is None else next((one for one in site.plant.buses if _same(one.wire, wire)), None)
+    if site is None or bus is None:
+        return None
+    address = local_address(site.web)
+    return Owned(bus.id, address) if _runs(address) else None
+
+
+def refuse_owned(config: Path, wire: Wire, what: str) -> None:
+    """End with a hint where the running service has the wire."""
+    owner = owned(config, wire)
+    if owner is not None:
+        fail(
+            f"{_name(wire)} is bus {owner.bus!r} of the site that runs here, and a bus has one master: "
+            f"{what} would disturb its control. Stop the service first (systemctl stop ampyard; chargers then go "
+            "to their fall-back), or look at its values with `ampyard bus`.",
+            EXIT_UNAVAILABLE,
+        )
+
+
+def explain(error: DeviceError) -> str:
+    """The error, and what to do about it."""
+    text = str(error)
+    if LOCKED in text:
+        return (
+            f"{text}\nAnother program has this port, and only one may. If it is the service: systemctl stop ampyard"
+        )
+    if error.fault is Fault.TIMEOUT:
+        return f"{text}\nCheck unit, baud rate and parity, A and B, termination, and whether it has power."
+    return text
+
+
+def fail_device(error: DeviceError) -> NoReturn:
+    fail(explain(error), EXIT_UNAVAILABLE if error.fault is Fault.CLOSED else EXIT_FAILED)
+
+
+def _site(config: Path) -> SiteConfig | None:
+    from controller.config.read import read
+
+    try:
+        return read(config) if config.is_file() else None
+    except (ConfigError, OSError):
+        return None
+
+
+def _same(one: Wire, other: Wire) -> bool:
+    if isinstance(one, Line) and isinstance(other, Line):
+        return realpath(one.port) == realpath(other.port)
+    if isinstance(one, Line) or isinstance(other, Line):
+        return False
+    return one.port == other.port and not _addresses(one.host).isdisjoint(_addresses(other.host))
+
+
+def _addresses(host: str) -> set[str]:
+    """Under one name or another it is the same device."""
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return {host}
+
+
+def _name(wire: Wire) -> str:
+    return wire.port if isinstance(wire, Line) else f"{wire.host}:{wire.port}"
+
+
+def _runs(address: str) -> bool:
+    import httpx
+
+    try:
+        return "cycle_age_s" in httpx.get(f"http://{address}/healthz", timeout=ALIVE_S, trust_env=False).text
+    except httpx.HTTPError:
+        return False

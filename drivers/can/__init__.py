@@ -1,0 +1,1 @@
+"""CAN: one owner per bus, DC power modules behind it. The controller does not use this package yet."""

@@ -1,0 +1,26 @@
+"""A reader of the site -> the component that its device profile asks for."""
+
+from importlib import import_module
+from types import ModuleType
+from typing import Protocol
+
+from drivers.api import ReaderSetup, Sink, TokenReader
+from drivers.profile import DeviceProfile
+from drivers.rfid.reader import SerialReader
+
+
+class RunningReader(TokenReader, Protocol):
+    async def run(self) -> None: ...
+
+
+def build_reader(setup: ReaderSetup, profile: DeviceProfile, sink: Sink) -> RunningReader:
+    """What reads input devices is imported only where one is configured.
+
+    Raises:
+        ValueError: the device profile is none of a reader.
+    """
+    if profile.driver == "keyboard":
+        keyboard: ModuleType = import_module("drivers.rfid.keyboard")
+        reader: RunningReader = keyboard.KeyboardReader(setup, profile, sink)
+        return reader
+    return SerialReader(setup, profile, sink)

@@ -1,0 +1,1 @@
+"""Simulated DC power modules on a simulated CAN bus, served over socketcand and slcan."""

@@ -1,0 +1,48 @@
+"""`ampyard profiles`."""
+
+from pathlib import Path
+
+from controller.config.problems import EXIT_CONFIG
+from controller.terminal import EXIT_FAILED
+from drivers.profile import builtin_folder
+from tests.commissioning.conftest import Ampyard
+
+SHIPPED = builtin_folder() / "meters" / "eastron-sdm120.toml"
+
+
+async def test_a_sound_profile_is_checked_and_summarised(ampyard: Ampyard) -> None:
+    ended = await ampyard("profiles", "check", SHIPPED)
+    assert ended.status == 0, ended.err
+    assert "eastron-sdm120.toml: sound" in ended.out
+    assert "meter, confidence high" in ended.out
+
+
+async def test_every_fault_of_every_file_is_told_with_its_key(ampyard: Ampyard, tmp_path: Path) -> None:
+    text = SHIPPED.read_text().replace('kind = "meter"', 'kind = "toaster"').replace("baud = 2400", "baud = 7")
+    bad = tmp_path / SHIPPED.name
+    bad.write_text(text)
+    ended = await ampyard("profiles", "check", bad, tmp_path / "missing.toml", SHIPPED)
+    assert ended.status == EXIT_CONFIG
+    assert "eastron-sdm120.toml: kind:" in ended.err
+    assert "eastron-sdm120.toml: rtu.baud" in ended.err
+    assert "missing.toml: file:" in ended.err
+    assert "sound" not in ended.out
+
+
+async def test_the_list_has_the_shipped_profiles_and_those_beside_the_site(
+    ampyard: Ampyard, tmp_path: Path
+) -> None:
+    own = tmp_path / "profiles"
+    own.mkdir()
+    (own / "my-meter.toml").write_text(SHIPPED.read_text().replace('"eastron-sdm120"', '"my-meter"', 1))
+    (own / "broken.toml").write_text("nothing = 1")
+    ended = await ampyard("profiles", "list", "sdm120", "-c", tmp_path / "site.toml")
+    assert ended.status == 0, ended.err
+    assert [line.split()[0] for line in ended.out.splitlines()[1:]] == ["eastron-sdm120", "my-meter"]
+    assert "broken.toml is left out" in ended.err
+
+
+async def test_a_name_that_nothing_has_is_told(ampyard: Ampyard, tmp_path: Path) -> None:
+    ended = await ampyard("profiles", "list", "toaster", "-c", tmp_path / "site.toml")
+    assert ended.status == EXIT_FAILED
+    assert "'toaster'" in ended.err

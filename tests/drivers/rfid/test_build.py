@@ -1,0 +1,34 @@
+"""Which component a device profile of a reader gets."""
+
+import subprocess
+import sys
+
+import pytest
+
+from drivers.api import ReaderSetup
+from drivers.profile import builtin_folder, load
+from drivers.rfid.build import build_reader
+from drivers.rfid.keyboard import KeyboardReader
+from drivers.rfid.reader import SerialReader
+from tests.drivers.rfid.heard import Heard
+
+READERS = sorted((builtin_folder() / "readers").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", READERS, ids=lambda path: path.stem)
+def test_every_shipped_reader_has_a_component(path: str) -> None:
+    profile = load(builtin_folder() / "readers" / path)
+    reader = build_reader(ReaderSetup("door", "/dev/x", None), profile, Heard())
+    assert type(reader) is (KeyboardReader if profile.driver == "keyboard" else SerialReader)
+
+
+def test_a_device_profile_of_a_charger_is_refused() -> None:
+    with pytest.raises(ValueError, match="keba-p30"):
+        build_reader(
+            ReaderSetup("door", "/dev/x", None), load(builtin_folder() / "chargers" / "keba-p30.toml"), Heard()
+        )
+
+
+def test_evdev_is_imported_only_for_a_reader_that_plays_a_keyboard() -> None:
+    code = "import sys, drivers.rfid.build; sys.exit('evdev' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
