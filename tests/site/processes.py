@@ -88,7 +88,8 @@ class Child:
     async def stop(self) -> int:
         """Ask it to end."""
         if self.alive:
-            os.kill(self.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+                os.kill(self.pid, signal.SIGTERM)
         return await self.ended()
 
     def tail(self) -> str:

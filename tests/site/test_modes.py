@@ -220,7 +220,7 @@ async def s1_is(site: SiteUnderTest, reason: str, low_a: float, high_a: float) -
     within = low_a - 0.1, high_a + 0.1
     patience_s = PATIENCE_S + KEPT_FOR_S / SPEED
     await site.becomes(lambda state: within[0] <= draw(state, "S1") <= within[1], f"S1 draws {within}", patience_s)
-    await site.sees(lambda view: shown(view, "S1")["reason"] == reason, f"S1: {reason}")
+    await site.sees(lambda view: shown(view, "S1")["reason"] == reason, f"S1: {reason}", patience_s)
 
 
 async def nothing_is_exported(site: SiteUnderTest) -> None:
