@@ -70,7 +70,7 @@ def caps_of(
     """`surplus_ma` over all phases, for those that shall take no more; None: nobody."""
     caps = [*_circuit_powers(wiring, lowest, base_ma), *_charging_powers(wiring, lowest), *_groups(wiring, lowest)]
     if surplus_ma is not None:
-        takers = frozenset(one.point.id for one in evses if one.image.demand and one.image.demand.surplus)
+        takers = frozenset(one.point.id for one in evses if one.takes_surplus)
         caps.append(Cap(SURPLUS, takers, ALL_PHASES, surplus_ma))
     reserved = [_less_reserved(cap, evses) for cap in caps]
     balances: list[Balance] = []

@@ -23,7 +23,7 @@ from controller.allocation.estimate import Estimate, estimate
 from controller.allocation.guard import violations
 from controller.allocation.image import EvsePlan, Layout, Limit, Plan, ProcessImage, Reason, ReasonKind
 from controller.allocation.limits import in_force
-from controller.allocation.memory import EvseMemory, Memory, Turn
+from controller.allocation.memory import EvseMemory, Memory, Shed, Turn
 from controller.allocation.overdraw import DISABLED
 from controller.allocation.reasons import Explainer
 from controller.allocation.report import alarms, ceilings, circuit_plans, claims, differences
@@ -31,7 +31,7 @@ from controller.allocation.request import Standing
 from controller.allocation.sharing import Shares, share_out
 from controller.allocation.situation import Question, Situation, may_charge, pose
 from controller.allocation.surplus import room_ma, track
-from controller.allocation.thermal import LOCKED_FOR_S, to_shed, wear
+from controller.allocation.thermal import to_shed, wear
 from controller.allocation.watch import Watched, watch
 from controller.allocation.wiring import Wiring
 from drivers.api import Health
@@ -43,11 +43,10 @@ def tick(layout: Layout, memory: Memory, image: ProcessImage) -> tuple[Memory, P
     images = {one.id: one for one in image.evses}
     evses = [watch(point, images.get(point.id), memory.evses.get(point.id), image.now_s) for point in layout.evses]
     found = estimate(wiring, image, memory, {one.point.id: one for one in evses})
-    elapsed_s = 0.0 if memory.base_s is None else image.now_s - memory.base_s
-    worn = wear(memory.worn, layout, found.measured_ma, elapsed_s)
+    worn = wear(memory.worn, layout, found.measured_ma, memory.elapsed_s(image.now_s))
     shed = to_shed(wiring, evses, found.measured_ma, worn, image.now_s)
-    evses = [_locked(one, image.now_s) if one.point.id in shed else one for one in evses]
-    surplus = track(memory.surplus, wiring, image, evses)
+    evses = [_locked(one, shed[one.point.id]) if one.point.id in shed else one for one in evses]
+    surplus = track(memory.surplus, wiring, image, evses=evses, frozen=found.frozen)
     situation = Situation(wiring, evses, found.base_ma, image.now_s, room_ma(surplus, evses, image.now_s))
     decision = _decide(situation, in_force(image.limits, image.now_s))
     after = Memory(
@@ -55,7 +54,7 @@ def tick(layout: Layout, memory: Memory, image: ProcessImage) -> tuple[Memory, P
         evses={one.point.id: _remember(one, decision) for one in evses},
         base_ma=found.remembered_ma,
         ours_ma=found.ours_ma,
-        base_s=image.now_s,
+        at_s=image.now_s,
         metered=found.metered,
         surplus=surplus,
         worn=worn,
@@ -63,8 +62,8 @@ def tick(layout: Layout, memory: Memory, image: ProcessImage) -> tuple[Memory, P
     return after, _plan(decision, image, found)
 
 
-def _locked(evse: Watched, now_s: float) -> Watched:
-    return replace(evse, memory=replace(evse.memory, shed_until_s=now_s + LOCKED_FOR_S))
+def _locked(evse: Watched, shed: Shed) -> Watched:
+    return replace(evse, memory=replace(evse.memory, shed=shed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def _plan(decision: _Decision, image: ProcessImage, found: Estimate) -> Plan:
         EvsePlan(
             id=one.point.id,
             current_ma=decision.current_ma[one.point.id],
-            enabled=one.wants and one.memory.overdrawing.stage < DISABLED and not _is_shed(one, image.now_s),
+            enabled=one.wants and one.memory.overdrawing.stage < DISABLED and not one.memory.is_shed(image.now_s),
             reason=_reason(one, decision, explainer),
             bound_ma=one.bound_ma,
         )
@@ -137,19 +136,16 @@ def _plan(decision: _Decision, image: ProcessImage, found: Estimate) -> Plan:
     return Plan(evses, circuits, (*decision.wrong, *alarms(image, found, situation)))
 
 
-def _is_shed(evse: Watched, now_s: float) -> bool:
-    return evse.memory.shed_until_s is not None and now_s < evse.memory.shed_until_s
-
-
 def _reason(evse: Watched, decision: _Decision, explainer: Explainer) -> Reason:
     name = evse.point.id
     if not evse.reachable:
         return Reason(
             ReasonKind.UNREACHABLE, "" if evse.image.health is not Health.OK else "keeps another setpoint"
         )
+    shed = evse.memory.shed
     kind = _not_asking(evse, decision.situation.now_s)
     if kind is not None:
-        return Reason(kind)
+        return Reason(kind, shed.where if kind is ReasonKind.THERMAL and shed is not None else "")
     if decision.wrong:
         return Reason(ReasonKind.GUARD, decision.wrong[0])
     emission = decision.emissions[name]
@@ -168,7 +164,7 @@ def _not_asking(evse: Watched, now_s: float) -> ReasonKind | None:
         return ReasonKind.NOT_PERMITTED
     if not evse.wants:
         return ReasonKind.UNVERIFIED
-    if _is_shed(evse, now_s):
+    if evse.memory.is_shed(now_s):
         return ReasonKind.THERMAL
     return ReasonKind.OVERDRAW if evse.memory.overdrawing.stage else None
 
@@ -182,7 +178,7 @@ def _remember(evse: Watched, decision: _Decision) -> EvseMemory:
         set_ma=current_ma,
         raised_s=now_s if current_ma > memory.set_ma else memory.raised_s,
         turn=_turn(evse, decision, now_s) if evse.reachable else memory.turn,
-        shed_until_s=memory.shed_until_s if _is_shed(evse, now_s) else None,
+        shed=memory.shed if memory.is_shed(now_s) else None,
     )
 
 

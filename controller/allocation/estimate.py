@@ -90,7 +90,7 @@ def estimate(wiring: Wiring, image: ProcessImage, memory: Memory, evses: Mapping
     measured: list[Phases | None] = [None for _ in circuits]
     remembered: dict[str, Phases] = {}
     ours: dict[str, Phases] = {}
-    elapsed_s = 0.0 if memory.base_s is None else image.now_s - memory.base_s
+    elapsed_s = memory.elapsed_s(image.now_s)
     for place in range(len(circuits) - 1, -1, -1):
         circuit = circuits[place]
         last = memory.base_ma.get(circuit.id)

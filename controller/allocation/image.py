@@ -122,7 +122,7 @@ class ReasonKind(enum.Enum):
     SURPLUS = "surplus"
     """It shall take only what would be exported."""
     THERMAL = "thermal"
-    """Locked because a circuit breaker was about to trip."""
+    """Locked because the circuit breaker that `where` names was about to trip."""
     UNREACHABLE = "unreachable"
     OVERDRAW = "overdraw"
     UNVERIFIED = "watchdog-not-verified"

@@ -105,9 +105,16 @@ _NO_TAPER = Taper()
 _NO_TURN = Turn()
 
 
+class Shed(NamedTuple):
+    """Locked to spare a breaker; `where` names the phase of the circuit."""
+
+    until_s: float
+    where: str
+
+
 @dataclass(frozen=True, slots=True)
 class EvseMemory:
-    """`set_ma` is the last setpoint planned; `shed_until_s`: it stays locked until then to spare a breaker."""
+    """`set_ma` is the last setpoint planned."""
 
     set_ma: int = 0
     raised_s: float | None = None
@@ -118,7 +125,10 @@ class EvseMemory:
     phase_use: PhaseUse = _NO_PHASE_USE
     taper: Taper = _NO_TAPER
     turn: Turn = _NO_TURN
-    shed_until_s: float | None = None
+    shed: Shed | None = None
+
+    def is_shed(self, now_s: float) -> bool:
+        return self.shed is not None and now_s < self.shed.until_s
 
 
 class Metered(NamedTuple):
@@ -146,16 +156,24 @@ class Surplus(NamedTuple):
     short_s: float | None = None
 
 
+Worn = tuple[float, float, float]
+"""The part of a breaker's thermal budget that is spent, for each phase of its circuit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """By id of the EVSE, the circuit or the meter. `worn` is the spent part of each link's thermal budget."""
+    """By id of the EVSE, the circuit or the meter; `at_s` is the time of the last tick."""
 
     wiring: Wiring | None = None
     evses: Mapping[str, EvseMemory] = field(default_factory=dict)
     base_ma: Mapping[str, Phases] = field(default_factory=dict)
     ours_ma: Mapping[str, Phases] = field(default_factory=dict)
     """What the EVs below a circuit were believed to draw together."""
-    base_s: float | None = None
+    at_s: float | None = None
     metered: Mapping[str, Metered] = field(default_factory=dict)
     surplus: Surplus | None = None
-    worn: Mapping[int, float] = field(default_factory=dict)
+    worn: Mapping[str, Worn] = field(default_factory=dict)
+
+    def elapsed_s(self, now_s: float) -> float:
+        """Since the last tick; 0 at the first."""
+        return 0.0 if self.at_s is None else now_s - self.at_s

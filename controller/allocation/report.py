@@ -124,7 +124,7 @@ def _still_ours(situation: Situation) -> list[int]:
 def alarms(image: ProcessImage, found: Estimate, situation: Situation) -> Iterator[str]:
     """Texts that stay the same while the cause lasts, so that a change of the set is news."""
     for one in situation.evses:
-        yield from _evse_alarms(one)
+        yield from _evse_alarms(one, image.now_s)
     ours, layout = _still_ours(situation), situation.wiring.layout
     for place, circuit in enumerate(layout.circuits):
         measured_ma = found.measured_ma[place]
@@ -143,8 +143,10 @@ def alarms(image: ProcessImage, found: Estimate, situation: Situation) -> Iterat
         yield f"limit of {limit.source}: there is no {limit.scope.value} {limit.target}"
 
 
-def _evse_alarms(evse: Watched) -> Iterator[str]:
-    name, stage = evse.point.id, evse.memory.overdrawing.stage
+def _evse_alarms(evse: Watched, now_s: float) -> Iterator[str]:
+    name, stage, shed = evse.point.id, evse.memory.overdrawing.stage, evse.memory.shed
+    if shed is not None and evse.memory.is_shed(now_s):
+        yield f"{name}: locked for a minute, the breaker at {shed.where} was about to trip"
     if needs_verifying(evse.image.fall_back) and evse.image.demand is not None and evse.reachable:
         yield f"{name}: watchdog not verified, locked"
     if evse.image.health is Health.OK and not evse.reachable and evse.image.reading is not None:

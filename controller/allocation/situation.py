@@ -119,9 +119,8 @@ def _room(situation: Situation, lowest: Lowest) -> tuple[list[int], dict[int, Li
 
 def may_charge(evse: Watched, now_s: float) -> bool:
     """It takes part in the sharing of this tick."""
-    shed_until_s = evse.memory.shed_until_s
-    shed = shed_until_s is not None and now_s < shed_until_s
-    return evse.wants and evse.reachable and evse.memory.overdrawing.stage < PAUSED and not shed
+    memory = evse.memory
+    return evse.wants and evse.reachable and memory.overdrawing.stage < PAUSED and not memory.is_shed(now_s)
 
 
 def _request(

@@ -7,7 +7,7 @@ for three minutes, from the grid if need be.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from controller.allocation.estimate import STALE_S
 from controller.allocation.image import ProcessImage
@@ -21,10 +21,12 @@ SMOOTHED_OVER_S = 10.0
 HELD_FOR_S = 180.0
 
 
-def track(known: Surplus | None, wiring: Wiring, image: ProcessImage, evses: Iterable[Watched]) -> Surplus | None:
-    """None: nobody asks for it, or no recent reading shows it."""
-    takers = [one for one in evses if one.image.demand is not None and one.image.demand.surplus]
-    reading = _grid(wiring, image)
+def track(
+    known: Surplus | None, wiring: Wiring, image: ProcessImage, *, evses: Iterable[Watched], frozen: Container[str]
+) -> Surplus | None:
+    """None: nobody asks for it, or no recent reading shows it. `frozen` are meters."""
+    takers = [one for one in evses if one.takes_surplus]
+    reading = _grid(wiring, image) if wiring.circuits[0].meter not in frozen else None
     if not takers or reading is None:
         return None
     room_ma = _smoothed(known, reading, sum(_drawn(one) for one in takers) - _import_ma(wiring, reading))
@@ -35,7 +37,7 @@ def track(known: Surplus | None, wiring: Wiring, image: ProcessImage, evses: Ite
 
 def room_ma(surplus: Surplus | None, evses: Iterable[Watched], now_s: float) -> int | None:
     """What the takers may share over all phases; None: there are none."""
-    takers = [one for one in evses if one.image.demand is not None and one.image.demand.surplus]
+    takers = [one for one in evses if one.takes_surplus]
     if not takers:
         return None
     if surplus is None:

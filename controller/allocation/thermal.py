@@ -11,13 +11,14 @@ an EV obeys. They stay locked for a minute.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from controller.allocation.image import Layout
+from controller.allocation.memory import Shed, Worn
 from controller.allocation.phases import LIVE_MA
 from controller.allocation.watch import Watched
 from controller.allocation.wiring import Wiring
-from drivers.api import Phases
+from drivers.api import NO_CURRENT, Phases
 
 TRIPS_FROM = 1.05
 _LONG_S, _SHORT_AT, _SHORT_S = 3600.0, 2.55, 1.0
@@ -25,6 +26,7 @@ _STEEPNESS = math.log(_LONG_S / _SHORT_S) / math.log(_SHORT_AT / TRIPS_FROM)
 COOLS_IN_S = 1800.0
 SPENT = 0.8
 LOCKED_FOR_S = 60.0
+FRESH: Worn = (0.0, 0.0, 0.0)
 
 
 def trip_s(ratio: float) -> float:
@@ -33,32 +35,37 @@ def trip_s(ratio: float) -> float:
 
 
 def wear(
-    worn: Mapping[int, float], layout: Layout, measured_ma: Sequence[Phases | None], elapsed_s: float
-) -> dict[int, float]:
-    """The spent part of each link's patience; links that have all of it are left out."""
-    after: dict[int, float] = {}
-    for place, circuit in enumerate(layout.circuits):
-        measured = measured_ma[place]
-        for phase in range(3):
-            link = 3 * place + phase
-            ratio = 0.0 if measured is None else measured[phase] / max(1, circuit.rating_ma[phase])
-            spent = worn.get(link, 0.0)
-            spent += elapsed_s / trip_s(ratio) if ratio >= TRIPS_FROM else -elapsed_s / COOLS_IN_S
-            if spent > 0:
-                after[link] = min(1.0, spent)
+    worn: Mapping[str, Worn], layout: Layout, measured_ma: Sequence[Phases | None], elapsed_s: float
+) -> dict[str, Worn]:
+    """What is spent of each circuit's patience, by its id; circuits that have all of it are left out."""
+    after: dict[str, Worn] = {}
+    for circuit, measured in zip(layout.circuits, measured_ma, strict=True):
+        l1, l2, l3 = (
+            _spent(before, load_ma / max(1, rating_ma), elapsed_s)
+            for before, load_ma, rating_ma in zip(
+                worn.get(circuit.id, FRESH), measured or NO_CURRENT, circuit.rating_ma, strict=True
+            )
+        )
+        if l1 or l2 or l3:
+            after[circuit.id] = (l1, l2, l3)
     return after
+
+
+def _spent(before: float, ratio: float, elapsed_s: float) -> float:
+    change = elapsed_s / trip_s(ratio) if ratio >= TRIPS_FROM else -elapsed_s / COOLS_IN_S
+    return max(0.0, min(1.0, before + change))
 
 
 def to_shed(
     wiring: Wiring,
     evses: Sequence[Watched],
     measured_ma: Sequence[Phases | None],
-    worn: Mapping[int, float],
+    worn: Mapping[str, Worn],
     now_s: float,
-) -> dict[str, int]:
+) -> dict[str, Shed]:
     """EVSEs to lock now, each with the link that asks for it."""
-    chosen: dict[str, int] = {}
-    for link in worn:
+    chosen: dict[str, Shed] = {}
+    for link, spent in _worn_links(wiring, worn):
         measured = measured_ma[link // 3]
         if measured is None:
             continue
@@ -66,14 +73,22 @@ def to_shed(
         members = [one for one in evses if one.reachable and link in wiring.links[one.point.id][one.phases]]
         reaction_s = max((one.point.settle_s for one in members), default=0.0)
         ratio = measured[link % 3] / max(1, rating_ma)
-        if worn[link] + reaction_s / trip_s(ratio) >= SPENT:
+        if spent + reaction_s / trip_s(ratio) >= SPENT:
             excess_ma = measured[link % 3] - rating_ma
-            chosen.update((name, link) for name in _lowest(members, link, excess_ma, chosen, now_s))
+            shed = Shed(now_s + LOCKED_FOR_S, wiring.tree.name(link))
+            chosen.update((name, shed) for name in _lowest(members, link, excess_ma, chosen, now_s))
     return chosen
 
 
+def _worn_links(wiring: Wiring, worn: Mapping[str, Worn]) -> Iterator[tuple[int, float]]:
+    for place, circuit in enumerate(wiring.circuits):
+        for phase, spent in enumerate(worn.get(circuit.id, ())):
+            if spent > 0:
+                yield 3 * place + phase, spent
+
+
 def _lowest(
-    members: Iterable[Watched], link: int, excess_ma: int, chosen: Mapping[str, int], now_s: float
+    members: Iterable[Watched], link: int, excess_ma: int, chosen: Container[str], now_s: float
 ) -> Iterator[str]:
     """Those that go, until the excess is gone. What is locked but still in the meter's reading goes first."""
     order = sorted(members, key=lambda one: (not _going(one, chosen, now_s), *_rank(one, link)))
@@ -86,10 +101,10 @@ def _lowest(
             yield one.point.id
 
 
-def _going(evse: Watched, chosen: Mapping[str, int], now_s: float) -> bool:
+def _going(evse: Watched, chosen: Container[str], now_s: float) -> bool:
     """Locked so recently that its current may still be in the readings."""
-    until_s = evse.memory.shed_until_s
-    recently = until_s is not None and now_s < until_s - LOCKED_FOR_S + evse.point.settle_s
+    shed = evse.memory.shed
+    recently = shed is not None and now_s < shed.until_s - LOCKED_FOR_S + evse.point.settle_s
     return recently or evse.point.id in chosen
 
 

@@ -45,6 +45,11 @@ class Watched:
     wants: bool
     """A session has a permit and asks for current, and nothing locks the EVSE."""
 
+    @property
+    def takes_surplus(self) -> bool:
+        """Its session shall take only what would be exported."""
+        return self.image.demand is not None and self.image.demand.surplus
+
     def most_between(self, from_s: float, to_s: float) -> int:
         """The largest current per phase that it may have drawn between two moments shortly ago."""
         held = self.memory.settling.held
@@ -85,7 +90,7 @@ def watch(point: SupplyPoint, image: EvseImage | None, memory: EvseMemory | None
         phase_use=phase_use,
         taper=watch_taper(point, image, memory, settling),
         turn=memory.turn,
-        shed_until_s=memory.shed_until_s,
+        shed=memory.shed,
     )
     wants = image.demand is not None and image.permit and not needs_verifying(image.fall_back)
     counted_ma = settling.counted_ma

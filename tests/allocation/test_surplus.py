@@ -21,6 +21,8 @@ class Roof:
     surplus: tuple[str, ...] = ("A",)
     sun_w: int = 0
     signed: bool = True
+    stuck: bool = False
+    """The meter repeats what it showed before anybody charged."""
     now_s: float = 0.0
     memory: Memory = field(default_factory=Memory)
     set_ma: dict[str, int] = field(default_factory=dict)
@@ -30,7 +32,7 @@ class Roof:
         self.sun_w = self.sun_w if sun_w is None else sun_w
         for _ in range(seconds):
             self.now_s += 1
-            drawn_ma = sum(self.set_ma.values())
+            drawn_ma = 0 if self.stuck else sum(self.set_ma.values())
             power_w = drawn_ma * 3 * 230 // 1000 - self.sun_w
             phase_ma = power_w * 1000 // 690
             meter = MeterReading(
@@ -111,6 +113,17 @@ def test_without_signs_or_a_recent_reading_there_is_no_surplus() -> None:
     unmetered = replace(ALONE, circuits=(replace(MAIN, meter=None),))
     roof = Roof(unmetered)
     roof.run(200, sun_w=20_000)
+    assert roof.set_ma == {"A": 0}
+
+
+def test_a_meter_that_does_not_follow_the_ev_shows_no_surplus() -> None:
+    roof = Roof(ALONE, stuck=True)
+    roof.run(59, sun_w=8_000)
+    highest_ma = 0
+    for _ in range(300):
+        roof.run(1)
+        highest_ma = max(highest_ma, roof.set_ma["A"])
+    assert highest_ma > 0, "it looks like sun until the EV draws"
     assert roof.set_ma == {"A": 0}
 
 

@@ -29,12 +29,19 @@ def test_the_curve_is_never_above_the_norm_s_shortest_times() -> None:
 
 def test_an_overload_spends_and_rest_cools() -> None:
     spent = wear({}, SITE, [amperes(80, 40, 0)], 1.0)
-    assert list(spent) == [0]
-    assert spent[0] == pytest.approx(1 / trip_s(2.0))
-    rested = wear({0: 0.5}, SITE, [three(30)], COOLS_IN_S / 4)
-    assert rested[0] == pytest.approx(0.25)
-    assert wear({0: 0.5}, SITE, [None], COOLS_IN_S) == {}
-    assert wear({0: 0.9}, SITE, [three(200)], 10.0)[0] == 1.0
+    assert list(spent) == ["main"]
+    assert spent["main"] == pytest.approx((1 / trip_s(2.0), 0.0, 0.0))
+    rested = wear({"main": (0.5, 0.0, 0.1)}, SITE, [three(30)], COOLS_IN_S / 4)
+    assert rested["main"] == pytest.approx((0.25, 0.0, 0.0))
+    assert wear({"main": (0.5, 0.5, 0.5)}, SITE, [None], COOLS_IN_S) == {}
+    assert wear({"main": (0.9, 0.0, 0.0)}, SITE, [three(200)], 10.0)["main"][0] == 1.0
+
+
+def test_what_is_spent_stays_with_its_circuit_when_the_site_is_changed() -> None:
+    main = circuit("main", 40, meter="grid")
+    site = layout([main, circuit("new", 32, parent="main"), circuit("board", 20, parent="main")], SITE.evses)
+    worn = {"board": (0.5, 0.0, 0.0), "gone": (0.9, 0.9, 0.9)}
+    assert wear(worn, site, [three(0), three(0), three(0)], 0.0) == {"board": (0.5, 0.0, 0.0)}
 
 
 def at(now_s: float, total_a: Phases, memory: Memory, **drawn_a: float) -> tuple[Memory, Plan]:
@@ -57,17 +64,18 @@ def test_a_heavy_overload_locks_the_lowest_class_at_once_and_as_many_as_it_takes
     first = {one.id: (one.enabled, one.reason.kind) for one in plan.evses}
     assert first["A"] == (False, ReasonKind.THERMAL)
     assert first["B"] == (False, ReasonKind.THERMAL), "50 A are too much, both draw 32"
+    assert plan.evses[0].reason.where == "main, L1"
+    assert "A: locked for a minute, the breaker at main, L1 was about to trip" in plan.alarms
     memory, _ = at(1.0, three(38), Memory(), A=16, B=16)
-    _, plan = at(2.0, three(84), replace(memory, worn={0: 0.3, 1: 0.3, 2: 0.3}), A=16, B=4)
+    _, plan = at(2.0, three(84), replace(memory, worn={"main": (0.3, 0.3, 0.3)}), A=16, B=4)
     assert [one.enabled for one in plan.evses] == [False, False]
 
 
 def test_what_is_locked_already_is_not_locked_for_twice() -> None:
     site = layout([circuit("main", 40, meter="grid")], [point(name, max_ma=32_000) for name in ("A", "B", "C")])
     evses = [charging(name, 0.8, 32, three(32)) for name in "ABC"]
-    worn = dict.fromkeys(range(3), 0.0)
     memory, _ = tick(site, Memory(), image(1.0, evses, grid=metered(0.7, three(39))))
-    memory, plan = tick(site, replace(memory, worn=worn), image(2.0, evses, grid=metered(1.7, three(97))))
+    memory, plan = tick(site, memory, image(2.0, evses, grid=metered(1.7, three(97))))
     locked = {one.id for one in plan.evses if not one.enabled}
     assert len(locked) == 2, "57 A too much: two of 32 A"
     _, plan = tick(site, memory, image(2.5, evses, grid=metered(2.2, three(97))))
@@ -88,4 +96,5 @@ def test_a_locked_evse_comes_back_after_a_minute_and_its_proven_room() -> None:
             for one, p in zip(evses, plan.evses, strict=True)
         ]
     assert 61 <= enabled[0] <= 64
+    assert not any("about to trip" in alarm for alarm in plan.alarms)
     assert plan.evses[0].current_ma > 0

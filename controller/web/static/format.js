@@ -54,7 +54,7 @@ const REASONS = {
   "limit": (where) => `Limited by ${where}`,
   "waiting": (where) => (where === "surplus" ? "Waiting for surplus" : `Waiting for capacity at ${where}`),
   "surplus": () => "Takes only what the site would export",
-  "thermal": () => "Paused: a circuit breaker was about to trip",
+  "thermal": (where) => `Paused: the breaker at ${where} was about to trip`,
   "raise-delay": () => "Rises in a few seconds",
   "watchdog-not-verified": () => "Held at 0 A: the charger has not confirmed its fail-safe current yet",
   "unreachable": () => "The charger does not answer",
