@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from controller.charging.view import Look
-from controller.metrics import families
+from controller.metrics import families, limits
 
 
 class _SiteCollector(Collector):
@@ -27,7 +27,10 @@ class _SiteCollector(Collector):
         yield from families.evse_power(view.evses)
         yield from families.evse_status(view.evses)
         yield from families.evse_mode(view.evses)
+        yield from limits.evse_reasons(view.evses)
         yield from families.circuits(view.circuits)
+        yield from limits.limits(view.limits)
+        yield from limits.inputs(view.inputs)
         yield from families.csms(view.csms)
         yield from families.devices(view.devices)
         yield from families.site(view)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from controller.charging.view import DeviceView, SiteView
+from controller.charging.view import DeviceView, InputView, SiteView
 from controller.metrics.registry import Metrics
 from tests.web.sample import Stage, empty_site, site
 
@@ -38,6 +38,17 @@ def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
         ("ampyard_evse_mode", {"evse": "A6", "mode": "standard"}, 0.0),
         ("ampyard_evse_mode", {"evse": "B1", "mode": "standard"}, 1.0),
         ("ampyard_evse_mode", {"evse": "A3", "mode": "standard"}, 0.0),
+        ("ampyard_evse_reason", {"evse": "B3", "reason": "waiting", "where": "board-b, L3"}, 1.0),
+        ("ampyard_evse_reason", {"evse": "A6", "reason": "own-maximum", "where": ""}, 1.0),
+        ("ampyard_limit_watts", {"limit": "utility", "scope": "charging", "target": "main"}, 13_020.0),
+        ("ampyard_limit_binds", {"limit": "utility", "scope": "charging", "target": "main"}, 1.0),
+        ("ampyard_limit_amperes", {"limit": "energy-manager", "scope": "circuit", "target": "board-a"}, 32.0),
+        ("ampyard_limit_binds", {"limit": "energy-manager", "scope": "circuit", "target": "board-a"}, 0.0),
+        ("ampyard_limit_state", {"limit": "energy-manager", "state": "lost"}, 1.0),
+        ("ampyard_limit_state", {"limit": "energy-manager", "state": "set"}, 0.0),
+        ("ampyard_input_active", {"input": "utility-relay"}, 1.0),
+        ("ampyard_input_known", {"input": "fire-alarm"}, 1.0),
+        ("ampyard_input_stops", {"input": "fire-alarm"}, 0.0),
         ("ampyard_circuit_load_amperes", {"circuit": "board-b", "phase": "L3"}, 51.97),
         ("ampyard_circuit_rating_amperes", {"circuit": "board-b", "phase": "L1"}, 50.0),
         ("ampyard_circuit_limit_amperes", {"circuit": "main", "phase": "L1"}, 152.0),
@@ -81,6 +92,21 @@ def test_an_evse_has_exactly_one_status() -> None:
 def test_an_unknown_reading_is_absent_and_not_zero(name: str, labels: dict[str, str]) -> None:
     assert key(name, evse="A1", **labels) in samples(site())
     assert key(name, evse="B6", **labels) not in samples(site())
+
+
+def test_r37_an_evse_has_exactly_one_reason_and_a_limit_without_a_value_shows_none() -> None:
+    found = samples(site())
+    reasons = [dict(labels)["evse"] for name, labels in found if name == "ampyard_evse_reason"]
+    assert sorted(reasons) == sorted(one.id for one in site().evses)
+    valued = {
+        dict(labels)["limit"] for name, labels in found if name in {"ampyard_limit_amperes", "ampyard_limit_watts"}
+    }
+    assert valued == {"utility", "landlord", "energy-manager"}
+
+
+def test_an_input_that_latched_a_stop_still_stops_when_it_is_quiet_again() -> None:
+    view = replace(site(), inputs=(InputView("fire-alarm", active=False, known=True, stop_all=True, latched=True),))
+    assert samples(view)[key("ampyard_input_stops", input="fire-alarm")] == 1.0
 
 
 def test_an_empty_site_renders() -> None:
