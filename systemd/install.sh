@@ -13,6 +13,7 @@ SOURCE       a wheel (ampyard-*.whl) or a checkout
 PIP-OPTION   passed to pip, for example: -- --no-index --find-links /media/usb/wheels
 
 Environment: PYTHON (default python3) makes the virtual environment.
+AMPYARD_COMPILE=0 leaves the allocation of a checkout as Python; else it is compiled where there is a C compiler.
 DESTDIR puts the files below a folder, to look at them: no user is made, no service touched, no root needed.
 TEXT
 }
@@ -57,12 +58,47 @@ check_source() {
 copy_checkout() {
     copy=$(mktemp -d)
     trap 'rm -rf "$copy"' EXIT
-    for part in pyproject.toml setup.cfg README.md LICENSE controller drivers sim firmware-profiles; do
+    for part in pyproject.toml setup.cfg setup.py README.md LICENSE controller drivers sim firmware-profiles; do
         if [ -e "$source/$part" ]; then
             cp -R "$source/$part" "$copy/"
         fi
     done
     source=$copy
+}
+
+# Of a checkout the allocation is compiled where that is possible: a C compiler, and Python's headers.
+can_compile() {
+    [ "${AMPYARD_COMPILE:-1}" != 0 ] && [ -d "$source" ] && "$python" - <<'TEXT' 2>/dev/null
+import os, pathlib, shutil, sys, sysconfig
+compiler = os.environ.get("CC") or sysconfig.get_config_var("CC")
+headers = pathlib.Path(sysconfig.get_path("include"), "Python.h")
+sys.exit(shutil.which(compiler.split()[0]) is None or not headers.exists())
+TEXT
+}
+
+pip_install() {  # COMPILE RELEASE PIP-ARGUMENT...
+    compile=$1 target=$root$2
+    shift 2
+    run env AMPYARD_COMPILE="$compile" "$target/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+install_package() {  # RELEASE PIP-OPTION...
+    if can_compile; then
+        if pip_install 1 "$@" "$source"; then
+            return
+        fi
+        echo "the allocation could not be compiled (see above); trying without"
+    fi
+    pip_install 0 "$@" "$source"
+}
+
+say_kind() {  # RELEASE
+    if [ "$dry_run" = no ]; then
+        "$root$1/bin/python" -I - <<'TEXT' 2>/dev/null || true
+from controller.allocation.compiled import is_compiled
+print("allocation:", "compiled" if is_compiled() else "Python (is compiled where gcc and python3-dev are installed)")
+TEXT
+    fi
 }
 
 # Each version gets an environment of its own; the link moves only when it is complete, and the one before stays.
@@ -74,11 +110,12 @@ install_program() {
     fi
     run mkdir -p "$root/opt/ampyard/releases"
     run "$python" -m venv "$root$release"
-    if ! run "$root$release/bin/python" -m pip install --quiet --disable-pip-version-check "$@" "$source" ||
+    if ! install_package "$release" "$@" ||
         ! run "$root$release/bin/ampyard" --help >/dev/null; then
         rm -rf "${root:?}$release"
         fail "the program could not be installed; what was installed before is unchanged"
     fi
+    say_kind "$release"
     run ln -sfn "$release" "$root/opt/ampyard/venv.new"
     run mv -T "$root/opt/ampyard/venv.new" "$root/opt/ampyard/venv"
     for old in "$root"/opt/ampyard/releases/*; do

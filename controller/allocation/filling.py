@@ -18,14 +18,13 @@ that the sum rises: raising one link's room lets some rise, who then press on ot
 Higher priorities are filled first, the lower ones lying at their minimum meanwhile. Starts and fulls are known from
 the beginning, so they are only sorted. Binds wait in a heap, those alone that come before the next start; the level
 at which a link binds is only a lower bound while others below it go on to stop, so it is worked out again when it
-comes up. What is alike is moved together: EVSEs on the same links (a spot, `request.Placed`) with the same bounds
-and weight make one event. Floats live only here and in the first step of rounding.
+comes up. What is alike is moved together: EVSEs on the same links (a spot, `request.Placed`) that start or are full
+at the same level make one event. Floats live only here and in the first step of rounding.
 """
 
-import heapq
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from itertools import groupby
 
 from controller.allocation.request import Placed, Request
@@ -42,41 +41,35 @@ class Fill:
     bound_by: list[int | None]
 
 
-def fill(ordered: Sequence[Request], room_ma: Sequence[int]) -> Fill:
+def fill(ordered: Iterable[Request], room_ma: Sequence[int]) -> Fill:
     """`ordered` are admitted, highest priority first: their minimums fit together."""
-    classes = _classes(Placed.of(ordered))
+    placed = Placed.of(ordered, list(room_ma))
     left = [float(room) for room in room_ma]
+    requests = placed.requests
+    if not requests or requests[0].priority == requests[-1].priority:
+        return _Level(placed, left).rise()
+    classes = [list(members) for _, members in groupby(requests, key=lambda one: one.priority)]
     for lower in classes[1:]:
         _take(left, lower, [request.least_ma for request in lower])
     result = Fill([], [])
     for place, members in enumerate(classes):
         if place > 0:
             _take(left, members, [-request.least_ma for request in members])
-        risen = _Level(members, left).rise()
-        if place < len(classes) - 1:
-            _take(left, members, risen.current_ma)
+        risen = _Level(Placed.of(members, [int(room) for room in left]), left).rise()
+        _take(left, members, risen.current_ma)
         result.current_ma.extend(risen.current_ma)
         result.bound_by.extend(risen.bound_by)
     return result
 
 
-def _classes(ordered: Placed) -> list[Placed]:
-    if not ordered or ordered[0].priority == ordered[-1].priority:
-        return [ordered]
-    groups = groupby(range(len(ordered)), key=lambda place: ordered[place].priority)
-    return [ordered.only(list(places)) for _, places in groups]
-
-
 def _take(left: list[float], requests: Sequence[Request], amounts_ma: Sequence[float]) -> None:
     for request, amount_ma in zip(requests, amounts_ma, strict=True):
         for link in request.links:
-            left[link] -= amount_ma
+            left[link] = left[link] - amount_ma
 
 
-_Kind = tuple[int, int, int, int]
-"""What matters of an EVSE to the links above it: its spot, minimum, maximum and weight."""
-_Bend = tuple[int, int, int]
-"""A spot; how much more rests there from now on, and how much more rises."""
+_Bend = dict[int, int]
+"""By spot: what joins the sum of its rising weights."""
 
 
 @dataclass(slots=True)
@@ -87,9 +80,7 @@ class _Level:
     """
 
     placed: Placed
-    room: Sequence[float]
-    _links: list[list[int]] = field(init=False)
-    """Of each spot, those that can bind."""
+    room: list[float]
     _climbing: list[int] = field(init=False)
     """Of each spot, the sum of its rising weights."""
     _bound_by: list[int | None] = field(init=False)
@@ -109,57 +100,54 @@ class _Level:
     _next_start: float = 0.0
 
     def __post_init__(self) -> None:
-        placed, spots, links = self.placed, len(self.placed.links), len(self.room)
+        spots, links = len(self.placed.links), len(self.room)
         self._climbing = [0] * spots
         self._bound_by, self._bound_at = [None] * spots, [_NEVER] * spots
-        self._resting = [*placed.load_ma([one.least_ma for one in placed], links)]
+        self._resting = [float(least_ma) for least_ma in self.placed.least_ma]
         self._rising = [0] * links
-        self._find_links()
-
-    def _find_links(self) -> None:
-        """Leave out the links that could carry everybody's maximum."""
-        highest = self.placed.load_ma([one.most_ma for one in self.placed], len(self.room))
-        can_bind = [most > room for most, room in zip(highest, self.room, strict=True)]
-        self._links = [[link for link in links if can_bind[link]] for links in self.placed.links]
-        self._far = [link for link, can in enumerate(can_bind) if can]
-        below = self._below = [[] for _ in self.room]
-        for spot, links in enumerate(self._links):
-            for link in links:
+        below: list[list[int]] = [[] for _ in range(links)]
+        for spot, path in enumerate(self.placed.links):
+            for link in path:
                 below[link].append(spot)
+        self._below, self._far = below, [link for link, loaded_by in enumerate(below) if loaded_by]
 
     def rise(self) -> Fill:
-        kinds = self._kinds()
-        bends = _bends(kinds)
-        starts = [_NEVER, *sorted({least_ma / weight for _, least_ma, _, weight in kinds}, reverse=True)]
+        bends, starts = self._bends()
         for level in sorted(bends):
             if self._binds and self._binds[0][0] < level:
                 self._bind_below(level)
-            self._bend(bends[level])
+            self._bend(level, bends[level])
             if level == starts[-1]:
                 starts.pop()
                 self._look_ahead(level, until=starts[-1])
         return self._result()
 
-    def _kinds(self) -> Counter[_Kind]:
-        """Those that a link can bind, alike ones of a spot together: on most sites there are many."""
-        spots, links = self.placed.spots, self._links
-        return Counter(
-            [
-                (spot, one.least_ma, one.most_ma, one.weight)
-                for one, spot in zip(self.placed, spots, strict=True)
-                if links[spot]
-            ]
-        )
+    def _bends(self) -> tuple[dict[float, _Bend], list[float]]:
+        """By level: where EVSEs that a link can bind start to rise, or are full; and the starts, the last first."""
+        bends: dict[float, _Bend] = {}
+        starts = {_NEVER}
+        spots, links = self.placed.spots, self.placed.links
+        for place, one in enumerate(self.placed.requests):
+            spot, weight = spots[place], one.weight
+            if links[spot]:
+                start = one.least_ma / weight
+                starts.add(start)
+                begins = bends.setdefault(start, {})
+                begins[spot] = begins.get(spot, 0) + weight
+                ends = bends.setdefault(one.most_ma / weight, {})
+                ends[spot] = ends.get(spot, 0) - weight
+        return bends, sorted(starts, reverse=True)
 
-    def _bend(self, bends: Sequence[_Bend]) -> None:
+    def _bend(self, level: float, bend: _Bend) -> None:
         resting, rising, climbing = self._resting, self._rising, self._climbing
-        links, bound_by = self._links, self._bound_by
-        for spot, resting_ma, weight in bends:
+        links, bound_by = self.placed.links, self._bound_by
+        for spot, weight in bend.items():
             if bound_by[spot] is None:
-                climbing[spot] += weight
+                climbing[spot] = climbing[spot] + weight
+                resting_ma = weight * level
                 for link in links[spot]:
-                    resting[link] += resting_ma
-                    rising[link] += weight
+                    resting[link] = resting[link] - resting_ma
+                    rising[link] = rising[link] + weight
 
     def _look_ahead(self, level: float, until: float) -> None:
         """Expect the links that bind before the next EVSEs start to rise; the others are looked at again then."""
@@ -171,48 +159,36 @@ class _Level:
                 self._binds.append((max(level, (room[link] - resting[link]) / slope), link))
             else:
                 self._far.append(link)
-        heapq.heapify(self._binds)
+        heapify(self._binds)
 
     def _bind_below(self, level: float) -> None:
         resting, rising, room, binds = self._resting, self._rising, self.room, self._binds
         while binds and binds[0][0] < level:
-            expected_at, link = heapq.heappop(binds)
+            expected_at, link = heappop(binds)
             slope = rising[link]
             binds_at = (room[link] - resting[link]) / slope if slope else _NEVER
             if binds_at <= expected_at + _EPSILON:
                 self._stop(expected_at, link)
             elif slope and binds_at <= self._next_start:
-                heapq.heappush(binds, (binds_at, link))
+                heappush(binds, (binds_at, link))
             else:
                 self._far.append(link)
 
     def _stop(self, level: float, binding: int) -> None:
-        resting, rising = self._resting, self._rising
-        for spot in self._below[binding]:
-            if self._bound_by[spot] is None:
-                self._bound_by[spot], self._bound_at[spot] = binding, level
-                weight = self._climbing[spot]
-                resting_ma = weight * level
-                for link in self._links[spot]:
-                    resting[link] += resting_ma
-                    rising[link] -= weight
+        climbing, bound_by, bound_at = self._climbing, self._bound_by, self._bound_at
+        stopped = [spot for spot in self._below[binding] if bound_by[spot] is None]
+        self._bend(level, {spot: -climbing[spot] for spot in stopped})
+        for spot in stopped:
+            bound_by[spot], bound_at[spot] = binding, level
 
     def _result(self) -> Fill:
         """Who was full when its spot was bound has its maximum; who had not started to rise, its minimum."""
         current_ma: list[float] = []
         bound_by: list[int | None] = []
-        for one, spot in zip(self.placed, self.placed.spots, strict=True):
+        for place, one in enumerate(self.placed.requests):
+            spot = self.placed.spots[place]
             level = self._bound_at[spot]
             full = one.most_ma / one.weight <= level
             current_ma.append(float(one.most_ma) if full else max(float(one.least_ma), one.weight * level))
             bound_by.append(None if full else self._bound_by[spot])
         return Fill(current_ma, bound_by)
-
-
-def _bends(kinds: Counter[_Kind]) -> dict[float, list[_Bend]]:
-    """By level: where the load of a spot starts to rise, or stops at a maximum."""
-    found: defaultdict[float, list[_Bend]] = defaultdict(list)
-    for (spot, least_ma, most_ma, weight), count in kinds.items():
-        found[least_ma / weight].append((spot, -least_ma * count, weight * count))
-        found[most_ma / weight].append((spot, most_ma * count, -weight * count))
-    return found

@@ -1,9 +1,8 @@
 """An EVSE that may be given current, reduced to what sharing needs."""
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 
 class Standing(enum.IntEnum):
@@ -45,45 +44,62 @@ class Request:
     probation: bool = False
 
 
-class Placed(list[Request]):
+@dataclass(frozen=True, slots=True)
+class Placed:
     """Requests in their order, and the *spot* of each: those that load the very same links share one.
 
     Most EVSEs of a board do, so that a sum over links is one over a few spots instead of many EVSEs. Admission,
-    filling and rounding need the spots of the same requests: each takes any sequence, and finds them only once.
+    filling and rounding need the spots of the same requests: each takes any iterable, and finds them only once.
 
-    `spots` are those of the requests, as places in `links`.
+    `spots` are those of the requests, as places in `links`. Of a spot only those links are named that the maximums
+    of all could fill, in the room given at first: no other link ever keeps anybody from anything. `least_ma`: what
+    the minimums of all add up to, on each link that is named.
     """
 
-    __slots__ = ("links", "spots")
-
+    requests: list[Request]
     spots: list[int]
     links: list[tuple[int, ...]]
+    least_ma: list[int]
 
     @classmethod
-    def of(cls, requests: Iterable[Request]) -> Self:
-        if isinstance(requests, cls):
+    def of(cls, requests: Iterable[Request], room_ma: list[int]) -> "Placed":
+        if isinstance(requests, Placed):
             return requests
-        placed, known = cls(requests), dict[tuple[int, ...], int]()
-        placed.spots = [known.setdefault(one.links, len(known)) for one in placed]
-        placed.links = list(known)
-        return placed
+        listed = list(requests)
+        known: dict[tuple[int, ...], int] = {}
+        spots = [known.setdefault(one.links, len(known)) for one in listed]
+        paths = list(known)
+        at_most_ma = _load_ma(spots, paths, [max(one.least_ma, one.most_ma) for one in listed], len(room_ma))
+        scarce = [amount_ma > room_ma[link] for link, amount_ma in enumerate(at_most_ma)]
+        paths = [tuple([link for link in path if scarce[link]]) for path in paths]
+        return cls(listed, spots, paths, _load_ma(spots, paths, [one.least_ma for one in listed], len(room_ma)))
 
-    def only(self, places: Sequence[int]) -> Self:
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self.requests)
+
+    def only(self, places: list[int]) -> "Placed":
         """Those at these places, with the spots they have here."""
-        chosen = type(self)([self[place] for place in places])
-        chosen.spots, chosen.links = [self.spots[place] for place in places], self.links
-        return chosen
+        requests, spots = [self.requests[place] for place in places], [self.spots[place] for place in places]
+        least_ma = _load_ma(spots, self.links, [one.least_ma for one in requests], len(self.least_ma))
+        return Placed(requests, spots, self.links, least_ma)
 
-    def load_ma(self, amounts_ma: Iterable[int], links: int) -> list[int]:
-        """What these amounts of the requests are together, on each of so many links."""
-        at_spot = [0] * len(self.links)
-        for spot, amount_ma in zip(self.spots, amounts_ma, strict=True):
-            at_spot[spot] += amount_ma
-        load = [0] * links
-        for path, amount_ma in zip(self.links, at_spot, strict=True):
-            for link in path:
-                load[link] += amount_ma
-        return load
+    def load_ma(self, amounts_ma: list[int]) -> list[int]:
+        """What these amounts of the requests are together, on each link that is named."""
+        return _load_ma(self.spots, self.links, amounts_ma, len(self.least_ma))
+
+
+# `load[link] = load[link] + amount_ma`, here and in other inner loops: compiled, that adds plain integers, while
+# `load[link] += amount_ma` would add Python objects. To the interpreter both are the same.
+def _load_ma(spots: list[int], paths: list[tuple[int, ...]], amounts_ma: list[int], links: int) -> list[int]:
+    at_spot = [0] * len(paths)
+    for place, spot in enumerate(spots):
+        at_spot[spot] = at_spot[spot] + amounts_ma[place]
+    load = [0] * links
+    for spot, path in enumerate(paths):
+        amount_ma = at_spot[spot]
+        for link in path:
+            load[link] = load[link] + amount_ma
+    return load
 
 
 def in_order(requests: Iterable[Request]) -> list[Request]:
@@ -101,13 +117,13 @@ def _place(one: Request) -> tuple[int, int, int, int, float, str]:
     return -one.priority, standing, 0, 0, one.since_s, one.id
 
 
-def fits(links: Iterable[int], room_ma: list[int], amount_ma: int) -> bool:
+def fits(links: tuple[int, ...], room_ma: list[int], amount_ma: int) -> bool:
     """Take the amount from each link, or leave all as they were where one has less."""
     for link in links:
         if room_ma[link] < amount_ma:
             return False
     for link in links:
-        room_ma[link] -= amount_ma
+        room_ma[link] = room_ma[link] - amount_ma
     for link in links:
         if room_ma[link] < 0:  # it is named more than once
             give_back(links, room_ma, amount_ma)
@@ -115,12 +131,12 @@ def fits(links: Iterable[int], room_ma: list[int], amount_ma: int) -> bool:
     return True
 
 
-def give_back(links: Iterable[int], room_ma: list[int], amount_ma: int) -> None:
+def give_back(links: tuple[int, ...], room_ma: list[int], amount_ma: int) -> None:
     for link in links:
-        room_ma[link] += amount_ma
+        room_ma[link] = room_ma[link] + amount_ma
 
 
-def tight(links: Sequence[int], room_ma: Sequence[float], needed_ma: float) -> tuple[int, ...]:
+def tight(links: tuple[int, ...], room_ma: Sequence[int], needed_ma: int) -> tuple[int, ...]:
     """The links that have less room than needed, each once."""
     times = 1 + len(links) - len(set(links))  # no link is named more often
     at_most_ma = needed_ma * times

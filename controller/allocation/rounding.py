@@ -6,7 +6,7 @@ never grow above the room, because here they are integers.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from controller.allocation.request import Placed, Request, fits
@@ -23,36 +23,34 @@ class Rounded:
     left_ma: list[int]
 
 
-def round_down(ordered: Sequence[Request], shares_ma: Sequence[float], room_ma: Sequence[int]) -> Rounded:
-    placed = Placed.of(ordered)
-    current = [
-        max(one.least_ma, min(int(share_ma + _ALMOST_MA) // one.step_ma * one.step_ma, one.most_ma))
-        for one, share_ma in zip(placed, shares_ma, strict=True)
-    ]
-    load = placed.load_ma(current, len(room_ma))
-    left = [room - taken for room, taken in zip(room_ma, load, strict=True)]
+def round_down(ordered: Iterable[Request], shares_ma: Sequence[float], room_ma: Sequence[int]) -> Rounded:
+    left = list(room_ma)
+    placed = Placed.of(ordered, left)
+    current = []
+    for place, one in enumerate(placed.requests):
+        whole_ma = int(shares_ma[place] + _ALMOST_MA) // one.step_ma * one.step_ma
+        current.append(max(one.least_ma, min(whole_ma, one.most_ma)))
+    for link, taken in enumerate(placed.load_ma(current)):
+        left[link] = left[link] - taken
     _hand_out(placed, current, left)
     return Rounded(current, left)
 
 
 def _hand_out(placed: Placed, current: list[int], left: list[int]) -> None:
     """No room comes back meanwhile: where a step does not fit, neither that nor a larger one ever will."""
-    too_much = [math.inf] * len(placed.links)
-    hungry = [
-        (place, spot, one.step_ma, one.most_ma - one.step_ma)
-        for place, (one, spot) in enumerate(zip(placed, placed.spots, strict=True))
-        if current[place] + one.step_ma <= one.most_ma
-    ]
+    requests, spots, links = placed.requests, placed.spots, placed.links
+    too_much = [math.inf] * len(links)
+    hungry = list(range(len(requests)))
     while hungry:
-        still: list[tuple[int, int, int, int]] = []
-        for each in hungry:
-            place, spot, step_ma, below_ma = each
-            if step_ma >= too_much[spot]:
+        still: list[int] = []
+        for place in hungry:
+            one, spot = requests[place], spots[place]
+            step_ma = one.step_ma
+            if current[place] + step_ma > one.most_ma or step_ma >= too_much[spot]:
                 continue
-            if not fits(placed.links[spot], left, step_ma):
+            if fits(links[spot], left, step_ma):
+                current[place] = current[place] + step_ma
+                still.append(place)
+            else:
                 too_much[spot] = step_ma
-                continue
-            current[place] += step_ma
-            if current[place] <= below_ma:
-                still.append(each)
         hungry = still

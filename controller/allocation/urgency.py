@@ -34,7 +34,7 @@ from dataclasses import dataclass, field, replace
 from controller.allocation.admission import admit
 from controller.allocation.filling import fill
 from controller.allocation.image import Deadline
-from controller.allocation.request import Request, Standing, fits, give_back, in_order, tight
+from controller.allocation.request import Placed, Request, Standing, fits, give_back, in_order, tight
 from controller.allocation.rounding import round_down
 
 FORESIGHT = 5
@@ -120,12 +120,13 @@ def _octave(power_w: int) -> int:
 def _without_deadlines(ordered: Iterable[Request], room_ma: Sequence[int]) -> dict[str, int]:
     """What each session would have, if it has anything or holds its place, were there no deadlines at all."""
     admission = admit(in_order(replace(one, urgency=NO_DEADLINE) for one in ordered), room_ma)
-    admitted, left = admission.admitted, list(room_ma)
+    left = list(room_ma)
     holding = {one.id: one.least_ma for one in ordered if one.id in admission.probation}
     for one in ordered:
         give_back(one.links, left, -holding.get(one.id, 0))
-    rounded = round_down(admitted, fill(admitted, left).current_ma, left)
-    return holding | {one.id: amount for one, amount in zip(admitted, rounded.current_ma, strict=True)}
+    placed = Placed.of(admission.admitted, left) if holding else admission.served
+    rounded = round_down(placed, fill(placed, left).current_ma, left)
+    return holding | {one.id: amount for one, amount in zip(placed, rounded.current_ma, strict=True)}
 
 
 def _kept_ma(one: Request, equal_ma: int) -> int:

@@ -74,6 +74,40 @@ def test_a_claim_of_a_higher_priority_does_not_bind_a_lower_one_for_ever() -> No
     assert admitted([due, serving, asks("N", 1)], [6000, 6000]) == {"S", "N"}
 
 
+def exchange(priority: int = 0, shared: int = 3) -> list[Request]:
+    """N is let in first, and keeps out A and B; A loads the shared link as well."""
+    return [
+        asks("N", 4, 5, since_s=1.0, priority=priority),
+        asks("A", 4, shared, since_s=2.0, priority=priority),
+        asks("B", 5, 6, since_s=3.0, priority=priority),
+    ]
+
+
+ROOM_MA = [6000, 11_000, 20_000, 20_000, 6000, 6000, 20_000]
+
+
+def test_two_newcomers_take_the_place_of_one() -> None:
+    assert admitted(exchange(), ROOM_MA) == {"A", "B"}
+
+
+@pytest.mark.parametrize("lower", [False, True], ids=["alone", "with-a-lower-priority-behind"])
+def test_no_swap_takes_what_somebody_claims(lower: bool) -> None:
+    """H waits for link 0 and will need link 1, of which A would leave too little."""
+    claiming = [
+        asks("H", 0, 1, standing=Standing.DUE, priority=2),
+        asks("S", 0, standing=Standing.SERVING, priority=2),
+    ]
+    behind = [asks("L", 2, priority=1)] if lower else []
+    names = admitted([*claiming, *exchange(priority=2, shared=1), *behind], ROOM_MA)
+    assert names == {"S", "N"} | {one.id for one in behind}
+
+
+def test_a_claim_forbids_no_swap_elsewhere_nor_one_of_a_higher_priority() -> None:
+    claiming = [asks("H", 0, 1, standing=Standing.DUE), asks("S", 0, standing=Standing.SERVING)]
+    assert admitted([*claiming, *exchange()], ROOM_MA) == {"S", "A", "B"}
+    assert admitted([*claiming, *exchange(priority=1, shared=1)], ROOM_MA) == {"S", "A", "B"}
+
+
 def test_blocked_names_the_links_that_are_too_full_or_claimed() -> None:
     due = asks("H", 0, 1, standing=Standing.DUE)
     serving, new = asks("S", 0, standing=Standing.SERVING), asks("N", 1)

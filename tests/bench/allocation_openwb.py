@@ -1,10 +1,13 @@
 """The allocation against openWB's way of sharing (`openwb_like`), on the same sites in the same run."""
 
+from collections.abc import Mapping, Sequence
+
 from tests.bench import openwb_like
-from tests.bench.duel import REPEATS, Duel, duel, mean, quality_rows, speed
+from tests.bench.duel import REPEATS, duel, mean, quality_rows, speed
 from tests.bench.progress import steps
 from tests.bench.rows import Options, Row
-from tests.bench.sites import Shape, Site, broken, levels, site
+from tests.bench.sites import Shape, Site, broken, levels
+from tests.bench.solver import Build, Case, builds
 from tests.bench.timing import quantile, time_calls
 
 _EVSES, _SITES = 40, 40
@@ -12,12 +15,21 @@ _PEER = "a loop that works as openWB's"
 _ALMOST_A = 1e-9
 
 
-def run(_options: Options) -> list[Row]:
+def run(options: Options) -> list[Row]:
     """Its data structures are ready before the clock starts."""
-    duels = [_fight(site(seed, Shape(_EVSES, plain=True))) for seed in steps(range(_SITES), "openWB's way")]
+    cases = [Case(seed, Shape(_EVSES, plain=True)) for seed in range(_SITES)]
+    with builds(options.out) as found:
+        theirs = [_theirs(case.site()) for case in steps(cases, "openWB's way")]
+        return [row for build in found for row in _rows(build, cases, theirs)]
+
+
+def _rows(build: Build, cases: Sequence[Case], theirs: Sequence[tuple[Mapping[str, float], float]]) -> list[Row]:
+    duels = [duel(case, build.solve([case], REPEATS), *their) for case, their in zip(cases, theirs, strict=True)]
+    name = f"openwb_{_EVSES}{build.suffix}"
     faster = Row(
-        id=f"openwb_{_EVSES}",
-        what=f"one allocation, mean of {_SITES} sites of {_EVSES} EVSEs in groups; ratio: how much faster",
+        id=name,
+        what=f"one allocation, mean of {_SITES} sites of {_EVSES} EVSEs in groups, {build.note}; "
+        "ratio: how much faster",
         value=1000 * mean(one.our_s for one in duels),
         unit="ms",
         peer=_PEER,
@@ -27,15 +39,16 @@ def run(_options: Options) -> list[Row]:
         judged="ratio",
         higher_is_better=True,
     )
-    return [faster, *quality_rows(f"openwb_{_EVSES}", _PEER, duels)]
+    return [faster] if build.suffix else [faster, *quality_rows(name, _PEER, duels)]
 
 
-def _fight(one: Site) -> Duel:
+def _theirs(one: Site) -> tuple[Mapping[str, float], float]:
+    """Setpoints, and seconds."""
     plants = [openwb_like.plant(one, levels(len(one.requests))) for _ in range(REPEATS + 1)]
     waiting = iter(plants)
     times = time_calls([lambda: next(waiting).share()], REPEATS)
-    theirs = {point.name: 1000 * int((point.set_a or 0.0) + _ALMOST_A) for point in plants[0].points}
-    wrong = broken(one, theirs)
+    current_ma = {point.name: 1000 * int((point.set_a or 0.0) + _ALMOST_A) for point in plants[0].points}
+    wrong = broken(one, current_ma)
     if wrong:
         raise AssertionError(f"the stand-in for openWB breaks limits: {wrong}")
-    return duel(one, theirs, quantile(times.cpu_s, 0.5))
+    return current_ma, quantile(times.cpu_s, 0.5)

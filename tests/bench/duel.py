@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from controller.allocation.sharing import share_out
 from tests.bench.optimum import most_current
 from tests.bench.rows import Row
 from tests.bench.sites import Site
-from tests.bench.timing import quantile, time_calls
+from tests.bench.solver import Case, Solved
+from tests.bench.timing import quantile
 
 REPEATS = 9
 _ALIKE = 0.01
@@ -34,14 +33,13 @@ class Duel:
     their_s: float
 
 
-def duel(one: Site, their_ma: Mapping[str, float], their_s: float) -> Duel:
-    """Ours is solved here and now."""
-    shares = share_out(one.requests, one.room_ma)
-    times = time_calls([partial(share_out, one.requests, one.room_ma)], REPEATS)
+def duel(case: Case, ours: Solved, their_ma: Mapping[str, float], their_s: float) -> Duel:
+    """`ours` is this case alone."""
+    one = case.site()
     return Duel(
-        ours=_quality(one, {name: share.current_ma for name, share in shares.items()}),
+        ours=_quality(one, ours.current_ma[0]),
         theirs=_quality(one, their_ma),
-        our_s=quantile(times.cpu_s, 0.5),
+        our_s=quantile(ours.times.cpu_s, 0.5),
         their_s=their_s,
     )
 
