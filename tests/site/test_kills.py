@@ -14,7 +14,7 @@ import pytest
 from tests.site.conftest import NewSite
 from tests.site.processes import SiteUnderTest, State
 
-pytestmark = [pytest.mark.site, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.site, pytest.mark.campaign, pytest.mark.timeout(280)]
 
 LANES = 4
 """Simulators at work at the same time; most of a session is waiting."""
