@@ -1,10 +1,11 @@
-"""Composition root: the only module that names concrete drivers, OCPP versions and stores.
+"""Composition root: with `equipment` the only module that names concrete drivers, OCPP versions and stores.
 
 `run(path)` starts the parts of a site and keeps them until it is told to stop. Each part is built from its slice
 of the configuration; `Reload` reads the file again and rebuilds what differs, while the rest goes on (R36).
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -15,13 +16,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
+from controller import equipment
+from controller.allocation.compiled import is_compiled
 from controller.appliance.starts import CRASHES, RETRY_S, WINDOW_S, Starts
 from controller.appliance.systemd import Notifier
 from controller.charging.commands import (
+    CancelScan,
     ClearChargingProfiles,
     Command,
     FindChargingProfiles,
     Outcome,
+    ReadRegisters,
     ReadSchedule,
     ReleaseStop,
     Reload,
@@ -30,13 +35,16 @@ from controller.charging.commands import (
     SetChargingProfile,
     SetLimit,
     SetVariable,
+    StartScan,
     WithdrawLimit,
+    WriteRegister,
 )
 from controller.charging.records import Route
 from controller.charging.rows import Row, RowError
 from controller.charging.session import EvseState, Idle
 from controller.charging.view import SiteView
 from controller.clock import Clock
+from controller.config.found import scanning_parts
 from controller.config.problems import ConfigError
 from controller.config.proof import load
 from controller.config.slices import SiteConfig
@@ -50,20 +58,17 @@ from controller.runtime.limit_desk import STATE_KEY as LIMITS_KEY
 from controller.runtime.limit_desk import LimitDesk
 from controller.runtime.owner import OwnerParts
 from controller.runtime.panorama import Nameplate, Panorama, Sights
-from controller.runtime.plant import Bus, Plant, PlantParts, RunningInput, RunningReader, orphans, stored_state
+from controller.runtime.plant import Plant, PlantParts, orphans, stored_state
 from controller.runtime.registers import BillingRegister
+from controller.runtime.scanning import Scanning
 from controller.runtime.site import Site, SiteEvse
-from controller.runtime.slices import BusSlice, EvseSlice, ReaderSlice, SensorSlice
+from controller.runtime.slices import EvseSlice
 from controller.runtime.smart_charging import SmartCharging, SmartChargingParts
 from controller.runtime.supervise import Supervised
 from controller.runtime.taps import STATE_KEY, ReaderFacts, TapDesk
 from controller.runtime.upstream import Upstream, UpstreamParts
 from controller.store.errors import StoreError
 from controller.store.store import Store
-from drivers.api import FileSetup, LineSetup, RegisterSetup, Sink
-from drivers.inputs.file import FileInput
-from drivers.modbus.bus import ModbusBus
-from drivers.rfid.build import build_reader
 
 _log = logging.getLogger(__name__)
 
@@ -175,8 +180,11 @@ class App:
                 tasks.create_task(self._limits.run(), name="limits")
                 tasks.create_task(self._keep_time(), name="clock")
                 tasks.create_task(self._pages.run(), name="page")
+                tasks.create_task(self._scans.run(), name="scans")
                 if safe_mode:
                     tasks.create_task(self._leave_safe_mode(), name="safe mode")
+                _log.info("%s: ready, allocation %s", self._config.id, "compiled" if is_compiled() else "in Python")
+                gc.freeze()  # what was built lives as long as we do: no collection needs to look at it again
                 self._notifier.send("READY=1")
                 tasks.create_task(self._notifier.feed_watchdog(self._healthy), name="watchdog")
         finally:
@@ -209,9 +217,11 @@ class App:
         self._plant = Plant(
             PlantParts(
                 clock=self._clock,
-                build_bus=_build_bus,
-                build_reader=_build_reader,
-                build_input=_build_input,
+                build_bus=equipment.modbus,
+                build_can=equipment.can,
+                build_cluster=equipment.cluster,
+                build_reader=equipment.reader,
+                build_input=equipment.digital_input,
                 owner=self._owner_parts,
                 stored=stored,
                 tapped=self._site.tapped,
@@ -241,6 +251,10 @@ class App:
         )
         self._smart_charging = Supervised("charging profiles", self._profiles.run, self._clock)
         self._site.starts = self._profiles
+        self._scanning = Scanning(
+            scanning_parts(self._path, lambda: self._config, running=self._plant.running, changed=self._changed)
+        )
+        self._scans = Supervised("scan of a bus", self._scanning.run, self._clock)
         plate = Nameplate(self._config.id, self._config.name, product_version())
         self._panorama = Panorama(plate, self._sights())
 
@@ -256,6 +270,7 @@ class App:
             choices=self._desk.choices,
             alarms=self._alarms,
             tap_message=self._desk.message_for,
+            scan=self._scanning.view,
         )
 
     def _owner_parts(self, evse: EvseSlice, register: BillingRegister) -> OwnerParts:
@@ -339,6 +354,8 @@ class App:
                 outcome = await self._limits.ask(command)
                 self._changed()
                 return outcome
+            case StartScan() | CancelScan() | ReadRegisters() | WriteRegister():
+                return await self._scanning.ask(command)
             case _:
                 return Outcome(Result.UNKNOWN, "no such command")
 
@@ -396,7 +413,8 @@ class App:
         return built
 
     def _supervised(self) -> tuple[Supervised, ...]:
-        return (*self._plant.supervised.values(), *self._upstream.supervised, *self._mqtt.supervised, self._pages)
+        edges = (*self._upstream.supervised, *self._mqtt.supervised, self._pages, self._scans)
+        return (*self._plant.supervised.values(), *edges)
 
     def _alarms(self) -> tuple[str, ...]:
         alarms = [self._safe_mode] if self._safe_mode else []
@@ -445,24 +463,3 @@ class App:
 
 def _import_pages() -> tuple[ModuleType, ModuleType]:
     return import_module("controller.web.server"), import_module("controller.metrics.registry")
-
-
-def _build_bus(bus: BusSlice, sink: Sink) -> Bus:
-    return ModbusBus(bus.id, bus.wire, sink)
-
-
-def _build_input(sensor: SensorSlice, sink: Sink) -> RunningInput:
-    """What drives GPIO lines is imported only where one is configured."""
-    match sensor.setup:
-        case FileSetup():
-            return FileInput(sensor.setup, sink)
-        case LineSetup():
-            gpio: ModuleType = import_module("drivers.inputs.gpio")
-            line: RunningInput = gpio.GpioInput(sensor.setup, sink)
-            return line
-        case RegisterSetup():
-            raise ValueError(f"{sensor.id}: a register is read from its bus")
-
-
-def _build_reader(reader: ReaderSlice, sink: Sink) -> RunningReader:
-    return build_reader(reader.setup, reader.profile, sink)

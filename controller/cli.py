@@ -113,6 +113,14 @@ def check(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON schema of site.toml, by which editors complete and check it."""
+    from controller.config.site_schema import FILE
+
+    typer.echo(FILE.read_text(encoding="utf-8"), nl=False)
+
+
+@app.command()
 def reload(config: Config) -> None:
     """Let the running site take its changed configuration, while cars charge."""
     from controller.config.proof import load

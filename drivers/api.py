@@ -105,6 +105,8 @@ class EvseReading:
     error: str | None = None
     slow_t_s: float | None = None
     """Monotonic receive time of the oldest value that is read only each 10 s; None: there is none."""
+    soc_percent: int | None = None
+    """Charge of the EV's battery, where a DC outlet was told it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,12 +334,14 @@ class TokenReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Settings of one serial wire. `parity` is N, E or O."""
+    """Settings of one serial wire. `parity` is N, E or O. Modbus RTU has eight data bits, ASCII usually seven."""
 
     port: str
     baud: int
     parity: str
     stop_bits: int
+    data_bits: int = 8
+    framing: Literal["rtu", "ascii"] = "rtu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +367,53 @@ class EvseSetup:
     min_ma: int
     max_ma: int
     power_up_ma: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DcSetup:
+    """Slice of the site's configuration from which the driver of a DC outlet is built.
+
+    `phases` (1 or 3) and `phase_mv` (nominal) are those of its AC supply; `efficiency` is DC power / AC power.
+    `min_ma` and `max_ma` are AC, per phase; `watchdog_timeout_s` is written to the SECC.
+    """
+
+    id: str
+    bus: str
+    unit: int
+    max_power_w: int
+    efficiency: Fraction
+    phases: int
+    phase_mv: int
+    min_ma: int
+    max_ma: int
+    watchdog_timeout_s: float
+    outlet: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSetup:
+    """The contactors between a stack and one outlet: a coil that closes them, an input that shows them closed."""
+
+    evse: str
+    bus: str
+    unit: int
+    coil: int
+    feedback: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackSetup:
+    """Power modules that are always switched together.
+
+    `evse` is the outlet that they are wired to; with `switches`, one of which is its own, the one that they belong
+    to when they are not lent.
+    """
+
+    id: str
+    bus: str
+    addresses: tuple[int, ...]
+    evse: str
+    switches: tuple[SwitchSetup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

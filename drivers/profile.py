@@ -1,8 +1,7 @@
 """A device profile file -> `DeviceProfile`, or every fault of the file at once."""
 
-import importlib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from drivers.profile_folder import Loader, ProfileError, builtin_folder, collect
 from drivers.profile_numbers import Section
 from drivers.profile_probe import ProbeTable
 from drivers.profile_schema import (
@@ -27,28 +27,23 @@ from drivers.profile_schema import (
     RtuDefaults,
     SerialDefaults,
     StateMap,
+    Supply,
     TagRules,
     TcpDefaults,
     Watchdog,
 )
-from drivers.rules import charger, file, probe, registers
+from drivers.rules import charger, file, probe, registers, supply
 from drivers.rules.draft import Draft
 
 __all__ = ["DeviceProfile", "ProfileError", "Register", "builtin_folder", "catalogue", "check", "load"]
 
 SECTIONS = (
     *("tcp", "rtu", "modbus", "registers", "commission", "state"),
-    *("setpoint", "enable", "watchdog", "keepalive", "tag", "serial", "ascii", "probe"),
+    *("setpoint", "enable", "watchdog", "keepalive", "tag", "supply", "serial", "ascii", "probe"),
 )
+MODULE_KIND = "power_module"
+"""The kind of profile that is described by `drivers.can.module_profile`."""
 S = TypeVar("S", bound=Section)
-
-
-class ProfileError(Exception):
-    """One or more device profiles are wrong; `problems` lists every fault as `file: key: what`."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 def load(path: Path) -> DeviceProfile:
@@ -76,41 +71,12 @@ def check(path: Path) -> tuple[str, ...]:
 def catalogue(*folders: Path) -> dict[str, DeviceProfile]:
     """All device profiles below the folders by id; a later folder replaces an id of an earlier one.
 
+    Profiles of power modules are not among them: `drivers.can.module_profile.catalogue` has those.
+
     Raises:
         ProfileError: with the problems of all files.
     """
-    problems: list[str] = []
-    found: dict[str, DeviceProfile] = {}
-    for folder in folders:
-        problems += _add_folder(folder, found)
-    if problems:
-        raise ProfileError(tuple(problems))
-    return found
-
-
-def builtin_folder() -> Path:
-    """Where this distribution's profiles lie: in the installed package, or beside `drivers` in a checkout."""
-    try:
-        package = importlib.import_module("firmware_profiles")
-    except ModuleNotFoundError:
-        return Path(__file__).resolve().parent.parent / "firmware-profiles"
-    return Path(str(package.__file__)).resolve().parent
-
-
-def _add_folder(folder: Path, found: dict[str, DeviceProfile]) -> Iterator[str]:
-    if not folder.is_dir():
-        yield f"{folder}: is not a folder"
-    here: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.toml")):
-        try:
-            profile = load(path)
-        except ProfileError as error:
-            yield from error.problems
-            continue
-        if profile.id in here:
-            yield f"{path}: id: {profile.id} is also in {here[profile.id]}"
-        here[profile.id] = path
-        found[profile.id] = profile
+    return collect(Loader(load, not_kinds=(MODULE_KIND,)), *folders)
 
 
 def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
@@ -129,7 +95,7 @@ def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
 def _profile(data: Mapping[str, object], problems: list[str]) -> DeviceProfile | None:
     """The file as it stands, without its probes."""
     draft = _draft(dict(data), problems)
-    for rules in (file, registers, charger, probe):
+    for rules in (file, registers, charger, supply, probe):
         problems += rules.problems(draft)
     if draft.identity is None:
         return None
@@ -146,6 +112,7 @@ def _profile(data: Mapping[str, object], problems: list[str]) -> DeviceProfile |
         watchdog=draft.watchdog,
         keepalive=draft.keepalive,
         tag=draft.tag,
+        supply=draft.supply,
         serial=draft.serial,
         ascii=draft.ascii,
     )
@@ -193,6 +160,7 @@ def _draft(data: dict[str, object], problems: list[str]) -> Draft:
         watchdog=part(Watchdog, "watchdog"),
         keepalive=part(KeepAlive, "keepalive"),
         tag=part(TagRules, "tag"),
+        supply=part(Supply, "supply"),
         serial=part(SerialDefaults, "serial"),
         ascii=part(AsciiFormat, "ascii"),
         probes=_probes(tables, problems),

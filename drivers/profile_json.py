@@ -5,9 +5,13 @@ firmware-profiles/schema.json is its text. Rules that join several keys are told
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from drivers.can.module_profile import ModuleProfile
+from drivers.profile import MODULE_KIND
 from drivers.profile_numbers import Section
 from drivers.profile_probe import ProbeTable
 from drivers.profile_schema import (
@@ -21,6 +25,7 @@ from drivers.profile_schema import (
     RtuDefaults,
     SerialDefaults,
     StateMap,
+    Supply,
     TagRules,
     TcpDefaults,
     Watchdog,
@@ -38,22 +43,36 @@ SECTIONS: Mapping[str, type[Section]] = {
     "watchdog": Watchdog,
     "keepalive": KeepAlive,
     "tag": TagRules,
+    "supply": Supply,
     "serial": SerialDefaults,
     "ascii": AsciiFormat,
 }
 
 
 def schema() -> dict[str, object]:
-    models: tuple[type[Section], ...] = (Identity, Register, ProbeTable, *SECTIONS.values())
+    """Power modules have tables of their own: the key `kind` decides."""
+    models: tuple[type[BaseModel], ...] = (Identity, Register, ProbeTable, *SECTIONS.values(), ModuleProfile)
     _, whole = models_json_schema([(model, "validation") for model in models], ref_template="#/definitions/{model}")
     definitions = whole["$defs"]
+    definitions["Device"] = _device(definitions)
+    modules = {"properties": {"kind": {"const": MODULE_KIND}}}
+    return {
+        "$schema": DIALECT,
+        "title": "Device profile of Ampyard",
+        "type": "object",
+        "if": modules,
+        "then": _ref(ModuleProfile),
+        "else": {"$ref": "#/definitions/Device"},
+        "definitions": definitions,
+    }
+
+
+def _device(definitions: dict[str, Any]) -> dict[str, object]:
     identity = definitions.pop("Identity")
     register = definitions["Register"]
     register["properties"].pop("name")
     register["required"].remove("name")
     return {
-        "$schema": DIALECT,
-        "title": "Device profile of Ampyard",
         "type": "object",
         "additionalProperties": False,
         "required": identity["required"],
@@ -68,7 +87,6 @@ def schema() -> dict[str, object]:
             },
             "commission": {"type": "object", "additionalProperties": {"type": "integer"}},
         },
-        "definitions": definitions,
     }
 
 
@@ -77,5 +95,5 @@ def text() -> str:
     return json.dumps(schema(), indent=1, sort_keys=True) + "\n"
 
 
-def _ref(model: type[Section]) -> dict[str, str]:
+def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/definitions/{model.__name__}"}

@@ -32,7 +32,7 @@ Type = Literal[
     "u16", "s16", "u32", "s32", "u64", "s64", "float32", "float64", "t5", "t6", "bool", "string", "bytes"
 ]  # fmt: skip
 Order = Literal["big", "little"]
-Kind = Literal["charger", "meter", "reader"]
+Kind = Literal["charger", "meter", "reader", "secc"]
 
 WIDTHS: Mapping[str, int] = {
     "bool": 1,
@@ -50,6 +50,10 @@ WIDTHS: Mapping[str, int] = {
 """Registers that a value of a fixed type takes; `string` and `bytes` say it by `count`."""
 
 EEPROM_INTERVAL_S = 15.0
+TARGETS = ("target_voltage", "target_current")
+"""Registers in which an SECC says what its vehicle asks for."""
+MEASURED = ("voltage_dc", "current_dc")
+"""Registers in which an SECC says what it measures at its outlet."""
 
 
 class Register(Section):
@@ -115,6 +119,11 @@ class TcpDefaults(Section):
     unit: Annotated[int, Field(ge=0, le=255)] = 1
 
 
+def usual_bits(framing: Literal["rtu", "ascii"]) -> int:
+    """Data bits of a character on a Modbus wire where nobody says otherwise."""
+    return 7 if framing == "ascii" else 8
+
+
 class SerialDefaults(Section):
     baud: Baud
     parity: Literal["N", "E", "O"]
@@ -123,6 +132,12 @@ class SerialDefaults(Section):
 
 class RtuDefaults(SerialDefaults):
     unit: Annotated[int, Field(ge=1, le=247)] = 1
+    framing: Literal["rtu", "ascii"] = "rtu"
+    data_bits: Literal[7, 8] | None = None
+
+    @property
+    def bits(self) -> int:
+        return self.data_bits or usual_bits(self.framing)
 
 
 class ModbusQuirks(Section):
@@ -214,6 +229,52 @@ class KeepAlive(Section):
 
 class TagRules(Section):
     none: Texts = ()
+    reverse_bytes: bool = False
+
+
+class RequestMap(Section):
+    register_: Name = Field(alias="register")
+    on: int
+
+
+class ContactorMap(Section):
+    register_: Name = Field(alias="register")
+    closed: int
+
+
+class InsulationMap(Section):
+    """Any other raw value is bad insulation."""
+
+    register_: Name = Field(alias="register")
+    good: int
+    testing: int
+
+
+class StageMap(Section):
+    """Any other raw value is no stage in which anything may be delivered."""
+
+    register_: Name = Field(alias="register")
+    cable_check: int
+    pre_charge: int
+    charging: int
+
+
+class Supply(Section):
+    """When power modules may deliver, as the SECC says it (R9)."""
+
+    request: RequestMap
+    contactors: ContactorMap
+    insulation: InsulationMap
+    stage: StageMap
+    alive: Name
+    stale_s: Annotated[Seconds, Field(ge=0.2, le=5)]
+    prepare_current_ma: int = Field(ge=0, le=10_000)
+
+    @property
+    def registers(self) -> tuple[str, ...]:
+        """All that must be read, and be fresh, before anything is delivered."""
+        said = (self.stage, self.request, self.contactors, self.insulation)
+        return (*(form.register_ for form in said), self.alive, *TARGETS)
 
 
 class AsciiFormat(Section):
@@ -230,7 +291,7 @@ class Identity(Section):
     model: str = Field(min_length=1)
     also_sold_as: Texts = ()
     kind: Kind
-    driver: Literal["modbus", "rdm6300", "ascii-line", "pn532", "twn4", "keyboard"]
+    driver: Literal["modbus", "rdm6300", "ascii-line", "pn532", "twn4", "keyboard", "pcsc"]
     confidence: Literal["high", "medium", "low"]
     firmware: str | None = Field(default=None, min_length=1)
     sources: Texts = Field(min_length=1)
@@ -256,6 +317,7 @@ class DeviceProfile:
     watchdog: Watchdog | None = None
     keepalive: KeepAlive | None = None
     tag: TagRules | None = None
+    supply: Supply | None = None
     serial: SerialDefaults | None = None
     ascii: AsciiFormat | None = None
     probe: "Probe | None" = None

@@ -1,20 +1,21 @@
 """Finds Modbus devices on a serial wire or in a range of addresses, and says which device profiles they fit (R39).
 
 Nothing is ever written. Units that devices come with are asked at all settings first, then all other units at the
-settings at which somebody answered.
+settings at which somebody answered. A wire that a running site has is asked through its own scheduler, at the
+settings that it has.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from drivers.api import DeviceError, Endpoint, Fault, Line, Wire
 from drivers.modbus.pdu import ExceptionAnswerError, Request
-from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.modbus.scheduler import Asks, Scheduler, Urgency
 from drivers.modbus.survey import on_wire
-from drivers.modbus.survey_line import Patience, Present, Survey
+from drivers.modbus.survey_line import REPEATS, Patience, Present, Survey
 from drivers.modbus.survey_match import Match, Witness, identify, speaks
 from drivers.modbus.unit import Timing
 from drivers.profile_schema import DeviceProfile
@@ -42,6 +43,16 @@ class Device:
     unit: int
     matches: tuple[Match, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A wire that is in use, and what of it to scan. `known`: units of the site, which are not asked."""
+
+    guest: Asks
+    wire: Wire
+    units: Sequence[int]
+    known: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,58 @@ async def scan_tcp(endpoints: Sequence[Endpoint], profiles: Profiles, units: Seq
     )
 
 
+async def scan_running(visit: Visit, profiles: Profiles, *, told: Told, found: Callable[[Device], None]) -> Scan:
+    """Ask units of a wire that others are using. `found` is called with each device as soon as it is known.
+
+    Raises:
+        DeviceError: CLOSED, the wire is down.
+    """
+    likely = set(likely_units(profiles, visit.wire))
+    asked = sorted(
+        (unit for unit in visit.units if unit not in visit.known), key=lambda unit: (unit not in likely, unit)
+    )
+    there: list[Request] = []
+    for done, unit in enumerate(asked):
+        told(f"unit {unit}", done, len(asked))
+        functions = (3, 4) if unit in likely else (3,)
+        request = await _present(visit.guest, unit, functions)
+        there += [request] if request is not None else []
+        if len(there) == done + 1 >= EVERYBODY and not isinstance(visit.wire, Line):
+            return Scan(notes=("answers to every unit id, so it is one device, which this site has",))
+    devices = []
+    for request in there:
+        device = await _identified(visit, request, profiles, told=told)
+        devices.append(device)
+        found(device)
+    return Scan(tuple(devices))
+
+
+async def _identified(visit: Visit, request: Request, profiles: Profiles, *, told: Told) -> Device:
+    notes = await _shaky(visit.guest, request)
+    try:
+        matches = await _fitting(visit.guest, request=request, wire=visit.wire, profiles=profiles, told=told)
+    except DeviceError as error:
+        if error.fault is Fault.CLOSED:
+            raise
+        return Device(visit.wire, request.unit, notes=(*notes, _stopped(error)))
+    return Device(visit.wire, request.unit, matches, notes)
+
+
+async def _shaky(asks: Asks, request: Request) -> tuple[str, ...]:
+    """Whether it answers each time: two devices at one address do not."""
+    try:
+        missed = [await _answered(asks, request) for _ in range(REPEATS)].count(False)
+    except ExceptionAnswerError as error:
+        return (_stopped(error),)
+    if not missed:
+        return ()
+    return (f"{missed} of {REPEATS} answers were missing or spoilt: noise, or two devices have this address",)
+
+
+def _stopped(error: DeviceError) -> str:
+    return f"stopped answering while it was identified: {error}"
+
+
 class _Sweep:
     """All settings of a port, each with the units that are worth asking there."""
 
@@ -159,21 +222,19 @@ class _Sweep:
 async def _known(one: Present, profiles: Profiles, patience: Patience, *, told: Told) -> Device:
     async def work(scheduler: Scheduler) -> tuple[Match, ...]:
         scheduler.unit(one.unit, patience.spacing_s)
-        return await _unit(scheduler, request=one.request, wire=one.line, profiles=profiles, told=told)
+        return await _fitting(scheduler, request=one.request, wire=one.line, profiles=profiles, told=told)
 
     try:
         matches = await on_wire(one.line, work, timing=TIMING)
     except DeviceError as error:
         if error.fault is Fault.CLOSED:
             raise
-        return Device(
-            one.line, one.unit, notes=(*_doubts(one), f"stopped answering while it was identified: {error}")
-        )
+        return Device(one.line, one.unit, notes=(*_doubts(one), _stopped(error)))
     return Device(one.line, one.unit, matches, _doubts(one))
 
 
-async def _unit(
-    scheduler: Scheduler, *, request: Request, wire: Wire, profiles: Profiles, told: Told
+async def _fitting(
+    asks: Asks, *, request: Request, wire: Wire, profiles: Profiles, told: Told
 ) -> tuple[Match, ...]:
     fitting = [one for one in profiles.values() if speaks(one, wire)]
     tried: list[str] = []
@@ -182,7 +243,7 @@ async def _unit(
         told(f"unit {request.unit}: is it {profile}?", len(tried), len(fitting))
         tried.append(profile)
 
-    return await identify(Witness(scheduler, request), fitting, wire, told=trying)
+    return await identify(Witness(asks, request), fitting, wire, told=trying)
 
 
 def _spoilt(found: Iterable[Present]) -> list[Present]:
@@ -225,7 +286,7 @@ async def _host(scheduler: Scheduler, *, endpoint: Endpoint, profiles: Profiles,
     devices = []
     for request in there:
         scheduler.unit(request.unit, Patience().spacing_s)
-        matches = await _unit(scheduler, request=request, wire=endpoint, profiles=profiles, told=_untold)
+        matches = await _fitting(scheduler, request=request, wire=endpoint, profiles=profiles, told=_untold)
         best = matches[0].profile.tcp if notes and matches else None
         unit = request.unit if best is None else best.unit
         devices.append(Device(endpoint, unit, matches, notes))
@@ -237,20 +298,36 @@ async def _host(scheduler: Scheduler, *, endpoint: Endpoint, profiles: Profiles,
     return Scan(tuple(devices), silent)
 
 
-async def _present(scheduler: Scheduler, unit: int) -> Request | None:
+async def _present(asks: Asks, unit: int, functions: Sequence[int] = (3, 4)) -> Request | None:
     """What it answers, be it an exception; a gateway's word that nobody is there is no answer."""
-    for function in (3, 4):
+    for function in functions:
         request = Request(unit, function, 0, 1)
         try:
-            await scheduler.transfer(request, Urgency.SLOW)
-        except ExceptionAnswerError as error:
-            return None if error.fault is Fault.TIMEOUT else request
-        except DeviceError as error:
-            if error.fault is Fault.CLOSED:
-                raise
-        else:
+            answered = await _answered(asks, request)
+        except ExceptionAnswerError:
+            return None
+        if answered:
             return request
     return None
+
+
+async def _answered(asks: Asks, request: Request) -> bool:
+    """Whether it answers, be it with an exception.
+
+    Raises:
+        ExceptionAnswerError: a gateway says that nobody is there.
+        DeviceError: CLOSED.
+    """
+    try:
+        await asks.transfer(request, Urgency.SLOW)
+    except ExceptionAnswerError as error:
+        if error.fault is Fault.TIMEOUT:
+            raise
+    except DeviceError as error:
+        if error.fault is Fault.CLOSED:
+            raise
+        return False
+    return True
 
 
 def _untold(text: str, done: int, of: int) -> None:

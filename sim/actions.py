@@ -10,7 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sim import bodies
-from sim.bus_faults import Fault
+from sim.bus_faults import KINDS, Fault
+from sim.dc.actions import DcActions
+from sim.dc.plant import DcStation
 from sim.ev_actions import EvActions, charger_error
 from sim.modbus_server import RtuBus
 from sim.readers import HOLD_S
@@ -37,6 +39,7 @@ class Actions:
         self._world = world
         self._upstream = upstream
         self._ev = EvActions(world)
+        self._dc = DcActions(world)
         self._done: OrderedDict[str, asyncio.Task[Answer]] = OrderedDict()
 
     async def perform(self, path: str, body: object) -> Answer:
@@ -74,8 +77,8 @@ class Actions:
             task.cancel()
         await asyncio.gather(*self._done.values(), return_exceptions=True)
 
-    def _station(self, number: str) -> Station:
-        stations = self._world.stations
+    def _station(self, number: str) -> Station | DcStation:
+        stations = self._world.numbered
         if not 1 <= int(number) <= len(stations):
             raise NotFoundError(f"there is no EVSE {number}; they are 1 to {len(stations)}")
         return stations[int(number) - 1]
@@ -85,27 +88,44 @@ class Actions:
     async def plug_in(self, number: str, body: bodies.PlugIn) -> Answer:
         station = self._station(number)
         try:
-            await self._ev.plug_in(station, body)
+            if isinstance(station, DcStation):
+                await self._dc.plug_in(station, body)
+            else:
+                await self._ev.plug_in(station, body)
         except ValueError as fault:
             raise BadRequestError(str(fault)) from fault
         return {"pilot": station.controller.letter}
 
     async def unplug(self, number: str, body: bodies.Nothing) -> Answer:
-        await self._ev.unplug(self._station(number))
+        station = self._station(number)
+        if isinstance(station, DcStation):
+            await self._dc.unplug(station)
+        else:
+            await self._ev.unplug(station)
         return {}
 
     async def ev(self, number: str, body: bodies.EvMood) -> Answer:
         station = self._station(number)
-        await self._ev.change(station, body)
+        if isinstance(station, DcStation):
+            await self._dc.change(station, body)
+        else:
+            await self._ev.change(station, body)
         return {"pilot": station.controller.letter}
 
     async def charger(self, number: str, body: bodies.Charger) -> Answer:
-        await self._ev.charger(self._station(number), body)
+        station = self._station(number)
+        if isinstance(station, DcStation):
+            await self._dc.charger(station, body)
+        else:
+            await self._ev.charger(station, body)
         return {}
 
     async def error(self, number: str, body: bodies.ChargerError) -> Answer:
         station = self._station(number)
-        await charger_error(self._world, station, body)
+        if isinstance(station, DcStation):
+            await self._dc.error(station, body)
+        else:
+            await charger_error(self._world, station, body)
         return {"errors": sorted(station.controller.errors)}
 
     # Everything else.
@@ -131,20 +151,27 @@ class Actions:
         return {"reader": reader.name}
 
     async def _tap_charger(self, name: str, body: bodies.Tap) -> Answer:
-        station = next((s for s in self._world.stations if s.spec.id == name), None)
+        station = next((s for s in self._world.numbered if s.spec.id == name), None)
         if station is None:
             raise NotFoundError(f"there is no reader {name}")
         if body.raw is not None:
             raise NotNowError(f"the reader of {name} has no line of its own")
         if not station.controller.up:
             raise NotNowError(f"{name} has no power")
-        await self._ev.tap(station, body)
+        if isinstance(station, DcStation):
+            await self._dc.tap(station, body)
+        else:
+            await self._ev.tap(station, body)
         return {"reader": name}
 
     async def bus_fault(self, name: str, body: bodies.BusFault) -> Answer:
+        if name in self._world.dc.can:
+            return self._can_fault(name, body)
         bus = self._world.buses.get(name)
         if bus is None:
             raise NotFoundError(f"there is no bus {name}")
+        if body.kind not in (*KINDS, "none"):
+            raise BadRequestError(f"{body.kind} is no fault of a Modbus bus")
         until_s = None if body.seconds is None else self._world.clock.now_s + body.seconds
         device = None if body.device is None else str(body.device)
         if device is not None and not bus.slaves.knows(device):
@@ -155,6 +182,13 @@ class Actions:
             bus.slaves.faults.set(Fault(body.kind, device, body.rate, until_s))
         self._world.log.add("bus_fault", bus=name, fault=body.kind, device=device, rate=body.rate)
         return {"bus": name, "wire": "rtu" if isinstance(bus, RtuBus) else "tcp"}
+
+    def _can_fault(self, name: str, body: bodies.BusFault) -> Answer:
+        try:
+            self._dc.can_fault(self._world.dc.can[name], body)
+        except ValueError as fault:
+            raise BadRequestError(str(fault)) from fault
+        return {"bus": name, "wire": "can"}
 
     async def meter(self, name: str, body: bodies.MeterChange) -> Answer:
         meter = self._world.meters.get(name)
@@ -191,9 +225,9 @@ class Actions:
     async def power(self, _: str, body: bodies.Power) -> Answer:
         world = self._world
         world.set_power(body.on)
-        slowest_s = max(s.spec.boot_s for s in world.stations)
+        slowest_s = max(s.spec.boot_s for s in world.numbered)
         await world.until(
-            lambda: all(s.controller.up == body.on for s in world.stations),
+            lambda: all(s.controller.up == body.on for s in world.numbered),
             within_s=slowest_s + 5, what="not all chargers came up",
         )  # fmt: skip
         return {"on": body.on}
@@ -211,8 +245,23 @@ class Actions:
         self._world.log.add("panel", panel=name, **body.model_dump())
         return {name: body.words}
 
-    async def absent(self, name: str, _: BaseModel) -> Answer:
-        raise NotNowError(f"this site has no DC power module or SECC {name}: they are not simulated")
+    async def module(self, name: str, body: bodies.Module) -> Answer:
+        names = self._dc.module(name, body)
+        if not names:
+            raise NotFoundError(f"there is no power module or stack {name}")
+        return {"modules": names}
+
+    async def secc(self, number: str, body: bodies.Secc) -> Answer:
+        station = self._station(number)
+        if not isinstance(station, DcStation):
+            raise NotNowError(f"{station.spec.id} is no DC outlet: it has no SECC")
+        await self._dc.secc(station, body)
+        return {"pilot": station.controller.letter}
+
+    async def contactor(self, name: str, body: bodies.MatrixContactor) -> Answer:
+        if not self._dc.contactor(name, body):
+            raise NotFoundError(f"there is no contactor {name}")
+        return {"contactor": name}
 
     async def clock(self, _: str, body: bodies.Clock) -> Answer:
         clock = self._world.clock
@@ -256,8 +305,9 @@ ROUTES: tuple[Route, ...] = (
     (r"(power)", bodies.Power, Actions.power),
     (r"input/([^/]+)", bodies.Input, Actions.input),
     (r"panel/([^/]+)", bodies.PanelWords, Actions.panel),
-    (r"module/([^/]+)", bodies.Anything, Actions.absent),
-    (r"secc/([^/]+)", bodies.Anything, Actions.absent),
+    (r"module/([^/]+)", bodies.Module, Actions.module),
+    (r"secc/(\d+)", bodies.Secc, Actions.secc),
+    (r"contactor/([^/]+/[^/]+)", bodies.MatrixContactor, Actions.contactor),
     (r"(clock)", bodies.Clock, Actions.clock),
     (r"(network)", bodies.Network, Actions.network),
     (r"(csms)/call", bodies.CsmsCall, Actions.csms_call),

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Amps = Annotated[float, Field(ge=0, le=500)]
 Seconds = Annotated[float, Field(ge=0, le=1e7)]
 Rate = Annotated[float, Field(ge=0, le=1)]
-Kind = Literal["silent", "crc", "exception", "garbage", "slow", "late", "echo", "split", "none"]
+ModbusKind = Literal["silent", "crc", "exception", "garbage", "slow", "late", "echo", "split", "none"]
+CanKind = Literal["silent", "bus_off", "error_frames", "noise", "garbage", "disconnect", "none"]
 
 
 class Strict(BaseModel):
@@ -23,9 +24,15 @@ class Anything(BaseModel):
 
 
 class PlugIn(Strict):
-    """`soc` is a share up to 1 and a percentage above it. `rotation`: conductors that the EV loads."""
+    """`soc` is a share up to 1 and a percentage above it. `rotation`: conductors that the EV loads.
 
-    max_a: Annotated[float, Field(ge=1, le=500)] = 32
+    At a DC outlet `max_a` [200] is of its battery, whose open voltage is `battery_v` [400] at that charge;
+    `ramp_s` is from nothing to `max_a` and `demand_s` from one demand of current to the next.
+    """
+
+    max_a: Annotated[float, Field(ge=1, le=1000)] | None = None
+    battery_v: Annotated[float, Field(ge=150, le=1000)] | None = None
+    demand_s: Annotated[float, Field(ge=0.1, le=0.5)] | None = None
     phases: Literal[1, 2, 3] | None = None
     rotation: str | None = None
     soc: Annotated[float, Field(ge=0, le=100)] = 0.2
@@ -36,7 +43,11 @@ class PlugIn(Strict):
 
 
 class EvMood(Strict):
-    """`draw_a` and `draw_w` are the most that the EV takes of what is offered; null lifts that."""
+    """`draw_a` and `draw_w` are the most that the EV takes of what is offered; null lifts that.
+
+    `ignores_limit` and `overdraw_ratio`: it takes, or at DC asks for, more than it may. `fault` at DC is an
+    emergency stop: its contactors open a second later, whatever flows then.
+    """
 
     state: Literal["ready", "suspended", "fault"] | None = None
     draw_a: Amps | None = None
@@ -46,6 +57,8 @@ class EvMood(Strict):
 
 
 class Charger(Strict):
+    """`welded`: the contactor towards the EV stays closed. A DC outlet has no setpoint that could be stuck."""
+
     reboot: bool = False
     stuck_setpoint: bool | None = None
     welded: bool | None = None
@@ -92,9 +105,14 @@ class Tap(Strict):
 
 
 class BusFault(Strict):
-    """`device` is an EVSE's or meter's id, or a unit number; `none` ends all faults of the bus."""
+    """`device` is an EVSE's or meter's id, or a unit number; `none` ends all faults of the bus.
 
-    kind: Kind
+    On a CAN bus `silent` loses every frame and says nothing, `bus_off` says so, `noise` loses a share (`rate`)
+    of the frames with an error frame each, `error_frames` come without loss, at `rate` of 20 a second; `garbage`
+    puts bytes on the controller's connection that are no message, `disconnect` cuts it: both happen once.
+    """
+
+    kind: ModbusKind | CanKind
     device: str | int | None = None
     rate: Rate = 1.0
     seconds: Seconds | None = None
@@ -133,6 +151,43 @@ class PanelWords(Strict):
     table: Literal["holding", "input", "coil", "discrete"] = "holding"
     address: Annotated[int, Field(ge=0, le=65535)]
     words: Annotated[list[Annotated[int, Field(ge=0, le=65535)]], Field(min_length=1, max_length=125)]
+
+
+class Secc(Strict):
+    """Faults of a DC outlet's communication controller; null and false end them.
+
+    `target_v`, `target_a`: it asks for that instead of what the EV wants, over any limit. `insulation_ok` false:
+    the next test fails, and a running session ends. `contactor`: the outlet's contactors weld, never close, or
+    say by their auxiliary contact that they are open. `stale`: its alive counter stands still and all else goes
+    on. `hang`: nothing goes on behind its Modbus stack; false restarts it.
+    """
+
+    target_v: Annotated[float, Field(ge=0, le=1500)] | None = None
+    target_a: Annotated[float, Field(ge=0, le=3000)] | None = None
+    insulation_ok: bool | None = None
+    contactor: Literal["ok", "welded", "stuck", "aux_broken"] | None = None
+    stale: bool | None = None
+    hang: bool | None = None
+
+
+class Module(Strict):
+    """One power module (`stack-1.0`: the one with address 0 at the start) or all of a stack (`stack-1`).
+
+    `silent`: hears and obeys and never answers. `dead`: neither; its output stays until its own time-out.
+    `fault`: no output, and it says so. `available_w`: derated. `address`: another one, taken ones too.
+    """
+
+    silent: bool | None = None
+    dead: bool | None = None
+    fault: bool | None = None
+    available_w: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    address: Annotated[int, Field(ge=0, le=127)] | None = None
+
+
+class MatrixContactor(Strict):
+    """A contactor of the switching matrix (`stack-1/DC2`); welded: stays closed once it is, stuck: stays open."""
+
+    fault: Literal["none", "welded", "stuck", "aux_broken"]
 
 
 class Clock(Strict):

@@ -7,22 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from sim.chargers import ChargeController
 from sim.device_profile import DeviceProfile, Register
 from sim.events import EventLog
-from sim.registers import (
-    DEVICE_FAILURE,
-    ILLEGAL_FUNCTION,
-    ILLEGAL_VALUE,
-    Cell,
-    RefusedError,
-    RegisterMap,
-    Value,
-    raw_of,
-    value_of,
-    words_of,
-)
+from sim.register_unit import RegisterUnit
+from sim.registers import Value, raw_of, value_of
 from sim.status import plug_value, status_value
-
-TAG_S = 3.0
-"""How long a charger shows the card that was held to it, where the tap does not say."""
+from sim.tags import TagWindow
 
 Read = Callable[[ChargeController], Value]
 
@@ -60,18 +48,13 @@ class ChargerDevice:
         self.unit = unit
         self.spacing_s = profile.spacing_s
         self._now = now
-        self._rng = rng
-        self._log = log
         self.outlets: dict[int, ChargeController] = {}
-        self._map = RegisterMap(profile, ())
-        self._stored: dict[Cell, list[int]] = {}
-        self._copies: dict[Cell, list[int]] = {}
-        """Values of which not all copies have been written yet."""
-        self._tags: dict[int, tuple[str, float]] = {}
+        self._registers = RegisterUnit(profile, self, rng=rng, log=log)
+        self._tags = TagWindow(profile, now)
 
     def add(self, number: int, controller: ChargeController) -> None:
         self.outlets[number] = controller
-        self._map = RegisterMap(self.profile, sorted(self.outlets))
+        self._registers.serve(tuple(self.outlets))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,89 +74,43 @@ class ChargerDevice:
         Raises:
             ValueError: the model has no reader.
         """
-        if "rfid_tag" not in self.profile.registers:
-            raise ValueError(f"{self.profile.id} has no card reader")
-        self._tags[number] = (uid, self._now() + hold_s)
+        self._tags.show(number, uid, hold_s)
 
     def register_value(self, number: int, name: str) -> float | None:
         """A numeric register as a reader of the bus would decode it; None where the model lacks it."""
-        register = self.profile.registers.get(name)
-        if register is None:
-            return None
-        return value_of(register, words_of(register, self._value(register, number)))
-
-    # Requests.
+        return self._registers.register_value(number, name)
 
     def read(self, table: str, address: int, count: int) -> list[int]:
-        cells = self._map.span(table, address, count)
-        images = {cell: self._image(cell) for cell in cells if cell is not None}
-        return [
-            0 if cell is None else images[cell][where - cell.start]
-            for where, cell in enumerate(cells, start=address)
-        ]
+        return self._registers.read(table, address, count)
 
     def write(self, function: int, address: int, words: Sequence[int]) -> None:
-        table = "coil" if function in (5, 15) else "holding"
-        cells = self._map.writable(table, address, len(words))
-        single = len(words) == 1 and function in (5, 6)
-        for cell in cells:
-            if cell.register.write_fc is not None and single != (cell.register.write_fc in (5, 6)):
-                raise RefusedError(ILLEGAL_FUNCTION)
-        for cell in cells:
-            if cell.register.repeat > 1:
-                self._write_copy(cell, address, words)
-            else:
-                self._write_cell(cell, list(words[cell.start - address : cell.end - address]))
+        self._registers.write(function, address, words)
 
-    def _write_copy(self, cell: Cell, address: int, words: Sequence[int]) -> None:
-        """A value that lies there several times counts once all its copies are the same."""
-        image = self._copies.pop(cell, None) or self._image(cell)
-        place = address - cell.start
-        image = [*image[:place], *words, *image[place + len(words) :]]
-        if len({tuple(image[start : start + len(words)]) for start in range(0, len(image), len(words))}) == 1:
-            self._write_cell(cell, image)
-        else:
-            self._copies[cell] = image
+    def forget(self) -> None:
+        """Lose what was written and is kept nowhere else: mains are gone, or the device restarts."""
+        self._registers.forget()
+        self._tags.clear()
 
-    def _write_cell(self, cell: Cell, words: list[int]) -> None:
-        register = cell.register
-        controllers = [self.outlets[cell.outlet]] if cell.outlet else list(self.outlets.values())
-        value = value_of(register, words)
-        for controller in controllers:
-            self._check(register, value, controller)
-        outcome = self._mood(controllers[0])
-        for controller in controllers:
-            self._log.add(
-                "write", evse=controller.outlet.name, register=register.name, value=value, outcome=outcome
-            )
-        if outcome == "refused":
-            raise RefusedError(DEVICE_FAILURE)
-        if outcome == "ignored":
-            return
-        self._stored[cell] = words
-        for controller in controllers:
-            self._act(register, words, controller)
+    # What its registers ask.
 
-    def _mood(self, controller: ChargeController) -> str:
-        """Now and then a charger refuses a good write, or acknowledges it and keeps the old value."""
-        if self._rng.random() >= controller.reject_rate:
-            return "taken"
-        return self._rng.choice(("refused", "ignored"))
+    def name(self, outlet: int) -> str:
+        return self.outlets[outlet].outlet.name
 
-    def _check(self, register: Register, value: float, controller: ChargeController) -> None:
-        rules = controller.rules
-        allowed = register.low is None or register.high is None or register.low <= value <= register.high
+    def reject_rate(self, outlet: int) -> float:
+        return self.outlets[outlet].reject_rate
+
+    def allows(self, register: Register, value: float, outlet: int) -> bool:
+        rules = self.outlets[outlet].rules
         if register.name in ("current_limit", "failsafe_current"):
             zero = value == 0 and (rules.pause == "zero" or register.name == "failsafe_current")
             pause = not isinstance(rules.pause, str) and abs(value - rules.pause) < 1e-6
-            allowed = zero or pause or rules.min_a - 1e-6 <= value <= rules.max_a + 1e-6
-        elif self.profile.enable is not None and register.name == self.profile.enable.register:
-            allowed = value in (self.profile.enable.on, self.profile.enable.off)
-        if not allowed:
-            raise RefusedError(ILLEGAL_VALUE)
+            return zero or pause or rules.min_a - 1e-6 <= value <= rules.max_a + 1e-6
+        if self.profile.enable is not None and register.name == self.profile.enable.register:
+            return value in (self.profile.enable.on, self.profile.enable.off)
+        return register.low is None or register.high is None or register.low <= value <= register.high
 
-    def _act(self, register: Register, words: Sequence[int], controller: ChargeController) -> None:
-        now_s = self._now()
+    def act(self, register: Register, words: Sequence[int], outlet: int) -> None:
+        now_s, controller = self._now(), self.outlets[outlet]
         value = value_of(register, words)
         enable, watchdog = self.profile.enable, self.profile.watchdog
         if register.name == "current_limit":
@@ -195,39 +132,12 @@ class ChargerDevice:
             for controller in controllers:
                 controller.feed(self._now())
 
-    # Values.
-
-    def forget(self) -> None:
-        """Lose what was written and is kept nowhere else: mains are gone, or the device restarts."""
-        self._stored.clear()
-        self._copies.clear()
-        self._tags.clear()
-
-    def _image(self, cell: Cell) -> list[int]:
-        if cell in self._stored and not self._is_setting(cell.register.name):
-            return self._stored[cell]
-        if cell.register.masks:
-            return self._shared(cell)
-        if cell.outlet == 0:
-            return words_of(cell.register, self._value(cell.register, next(iter(self.outlets))))
-        return words_of(cell.register, self._value(cell.register, cell.outlet))
-
-    def _shared(self, cell: Cell) -> list[int]:
-        """A word in which each outlet has some bits of its own."""
-        word = 0
-        for number in [cell.outlet] if cell.outlet else self.outlets:
-            mask = cell.register.mask(number) or 0
-            raw = raw_of(cell.register, words_of(cell.register, self._value(cell.register, number)))
-            word |= raw * (mask & -mask) & mask
-        return words_of(cell.register, word * cell.register.scale)
-
-    def _is_setting(self, name: str) -> bool:
-        """Whether the value lives in the charge controller, which may have changed it since the write."""
+    def is_setting(self, name: str) -> bool:
         enable = self.profile.enable
         return name in _SETTINGS or (enable is not None and name == enable.register)
 
-    def _value(self, register: Register, number: int) -> Value:
-        controller = self.outlets[number]
+    def value(self, register: Register, outlet: int) -> Value:
+        controller = self.outlets[outlet]
         name, state, enable = register.name, self.profile.state, self.profile.enable
         if state is not None and name == state.register:
             return status_value(self.profile, register, controller)
@@ -236,18 +146,11 @@ class ChargerDevice:
         if enable is not None and name == enable.register:
             return enable.on if controller.enabled else enable.off
         if name == "rfid_tag":
-            return self._tag(register, number)
+            return self._tags.value(register, outlet)
         if name == "comm_remaining":
             return max(0.0, controller.timeout_s - (self._now() - controller.fed_s))
         measured = _measured(register, controller)
-        return self.profile.shown.get(name, _idle(register)) if measured is None else measured
-
-    def _tag(self, register: Register, number: int) -> Value:
-        uid, until_s = self._tags.get(number, ("", 0.0))
-        shown = uid if self._now() < until_s else self.profile.tag_none
-        if register.type == "string":
-            return shown
-        return bytes.fromhex(shown) if _is_hex(shown) else b""
+        return self.profile.shown.get(name, idle_value(register)) if measured is None else measured
 
 
 _SETTINGS: Mapping[str, Read] = {
@@ -268,11 +171,8 @@ def _measured(register: Register, controller: ChargeController) -> Value | None:
     return None
 
 
-def _idle(register: Register) -> Value:
+def idle_value(register: Register) -> Value:
+    """What a register shows that nothing is simulated for."""
     if register.type in ("string", "bytes"):
         return "SIM" if register.name != "evccid" else ""
     return {"Hz": 50.0, "degC": 25.0}.get(register.unit, 0)
-
-
-def _is_hex(text: str) -> bool:
-    return len(text) % 2 == 0 and all(digit in "0123456789abcdefABCDEF" for digit in text)

@@ -1,4 +1,4 @@
-"""The control API over HTTP."""
+"""The control API over HTTP. `sim.actions.ROUTES` lists what can be done, `sim.bodies` says with which words."""
 
 import asyncio
 import contextlib

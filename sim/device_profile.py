@@ -14,7 +14,7 @@ from importlib.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-FOLDERS = ("chargers", "meters", "readers")
+FOLDERS = ("chargers", "meters", "readers", "seccs")
 WORDS = {
     "bool": 1, "u16": 1, "s16": 1, "u32": 2, "s32": 2, "u64": 4, "s64": 4, "float32": 2, "float64": 4,
     "t5": 2, "t6": 2,
@@ -96,10 +96,30 @@ class WatchdogRules:
 
 
 @dataclass(frozen=True, slots=True)
+class SupplyRules:
+    """How an SECC says what it wants of power modules: registers, and their raw values."""
+
+    request: str
+    request_on: int
+    contactors: str
+    contactors_closed: int
+    insulation: str
+    good: int
+    testing: int
+    stage: str
+    cable_check: int
+    pre_charge: int
+    charging: int
+    alive: str
+
+
+@dataclass(frozen=True, slots=True)
 class SerialLine:
     baud: int
     parity: str
     stop_bits: int
+    data_bits: int = 8
+    framing: str = "rtu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +143,9 @@ class DeviceProfile:
     setpoint: SetpointRules | None = None
     enable: EnableRules | None = None
     watchdog: WatchdogRules | None = None
+    supply: SupplyRules | None = None
     tag_none: str = ""
+    tag_reversed: bool = False
     ascii: Table = field(default_factory=dict)
     shown: Mapping[str, float | str] = field(default_factory=dict)
     """Values of registers by which a master tells the model."""
@@ -144,7 +166,7 @@ def load_profile(profile_id: str) -> DeviceProfile:
         UnknownProfileError: there is no such file, or it lacks what a simulation needs.
     """
     for folder in FOLDERS:
-        file = _root() / folder / f"{profile_id}.toml"
+        file = profiles_root() / folder / f"{profile_id}.toml"
         if file.is_file():
             try:
                 return parse_profile(tomllib.loads(file.read_text(encoding="utf-8")))
@@ -153,7 +175,7 @@ def load_profile(profile_id: str) -> DeviceProfile:
     raise UnknownProfileError(f"there is no device profile {profile_id}")
 
 
-def _root() -> Traversable:
+def profiles_root() -> Traversable:
     """The installed package of profiles, or in a checkout the folder beside this package."""
     if importlib.util.find_spec("firmware_profiles") is not None:
         return resources.files("firmware_profiles")
@@ -182,7 +204,9 @@ def parse_profile(data: Table) -> DeviceProfile:
         setpoint=_setpoint(data.get("setpoint")),
         enable=_enable(data.get("enable")),
         watchdog=_watchdog(data.get("watchdog")),
+        supply=_supply(data.get("supply")),
         tag_none=next(iter(data.get("tag", {}).get("none", ("",))), ""),
+        tag_reversed=data.get("tag", {}).get("reverse_bytes", False),
         ascii=data.get("ascii", {}),
         shown=_shown(data),
     )
@@ -270,7 +294,20 @@ def _watchdog(row: Table | None) -> WatchdogRules | None:
     return WatchdogRules(row["method"], row["timeout_s"], row.get("fixed", False), row.get("value"))
 
 
+def _supply(row: Table | None) -> SupplyRules | None:
+    if row is None:
+        return None
+    request, contactors, insulation, stage = (row[key] for key in ("request", "contactors", "insulation", "stage"))
+    return SupplyRules(
+        request["register"], request["on"], contactors["register"], contactors["closed"],
+        insulation["register"], insulation["good"], insulation["testing"],
+        stage["register"], stage["cable_check"], stage["pre_charge"], stage["charging"], row["alive"],
+    )  # fmt: skip
+
+
 def _serial(row: Table | None) -> SerialLine | None:
     if row is None:
         return None
-    return SerialLine(row["baud"], row.get("parity", "N"), row.get("stop_bits", 1))
+    framing = row.get("framing", "rtu")
+    bits = row.get("data_bits", 7 if framing == "ascii" else 8)
+    return SerialLine(row["baud"], row.get("parity", "N"), row.get("stop_bits", 1), bits, framing)

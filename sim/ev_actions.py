@@ -1,10 +1,12 @@
 """What the control API does at one EVSE: to the EV, the plug and the charger."""
 
 from sim.bodies import Charger, ChargerError, EvMood, PlugIn, Tap
-from sim.charger_device import TAG_S
+from sim.dc.vehicle import DcEv
 from sim.physics import Ev, EvSpec, Mood, supply_phases
+from sim.tags import TAG_S
 from sim.world import NotNowError, Station, World
 
+MAX_A = 32.0
 RAMP_S = (0.5, 4.0)
 DELAY_S = (0.3, 2.0)
 PATIENCE_S = 10.0
@@ -25,6 +27,8 @@ class EvActions:
             ValueError: a rotation that does not exist.
         """
         spec = self._spec(station, body)
+        if body.battery_v is not None or body.demand_s is not None:
+            raise ValueError(f"{station.spec.id} is no DC outlet: battery_v and demand_s mean nothing there")
         if station.outlet.ev is None:
             self._world.advance()
             station.outlet.plug_in(Ev(spec))
@@ -42,7 +46,7 @@ class EvActions:
         if not conductors:
             raise ValueError(f"{station.spec.id} has {wired} phases: nothing is left for rotation {body.rotation}")
         return EvSpec(
-            max_a=body.max_a,
+            max_a=MAX_A if body.max_a is None else body.max_a,
             conductors=conductors,
             soc=body.soc if body.soc <= 1 else body.soc / 100,
             capacity_wh=body.capacity_wh,
@@ -66,17 +70,7 @@ class EvActions:
         ev = station.outlet.ev
         if ev is None:
             raise NotNowError(f"no EV is plugged in at {station.spec.id}")
-        given = body.model_fields_set
-        if "draw_a" in given:
-            ev.draw_a = body.draw_a
-        if "draw_w" in given:
-            ev.draw_w = body.draw_w
-        if body.overdraw_ratio is not None:
-            ev.overdraw_ratio = body.overdraw_ratio
-        if body.ignores_limit is not None:
-            ev.ignores_limit = body.ignores_limit
-        if body.state is not None:
-            ev.mood = Mood(body.state)
+        set_mood(ev, body)
         self._world.log.add("ev", evse=station.spec.id, **body.model_dump(exclude_unset=True))
         if ev.mood is not Mood.READY:
             await self._world.until(lambda: not ev.asking, within_s=PATIENCE_S, what="the EV does not let go")
@@ -125,3 +119,18 @@ async def charger_error(world: World, station: Station, body: ChargerError) -> N
     world.log.add("error", evse=station.spec.id, error=body.kind, raised=body.raised)
     shown_s = world.now_s
     await world.until(lambda: world.now_s > shown_s, within_s=PATIENCE_S, what="time stands still")
+
+
+def set_mood(ev: Ev | DcEv, body: EvMood) -> None:
+    """What is not mentioned stays as it is."""
+    given = body.model_fields_set
+    if "draw_a" in given:
+        ev.draw_a = body.draw_a
+    if "draw_w" in given:
+        ev.draw_w = body.draw_w
+    if body.overdraw_ratio is not None:
+        ev.overdraw_ratio = body.overdraw_ratio
+    if body.ignores_limit is not None:
+        ev.ignores_limit = body.ignores_limit
+    if body.state is not None:
+        ev.mood = Mood(body.state)

@@ -66,6 +66,14 @@ class Fields:
             return ()
         return tuple(value)
 
+    def integers(self, key: str) -> tuple[int, ...]:
+        value = self._take(key, [])
+        given = value if isinstance(value, list) else []
+        if not given or not all(type(item) is int and item >= 0 for item in given):
+            self.complain(key, "a list of whole numbers is missing")
+            return ()
+        return tuple(given)
+
     def amps(self, key: str, default: float | None = None, *, low: float = 0.0) -> Amps3:
         """One number for all phases, or a list of three."""
         value = self._take(key, default)

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sim import ascii_frames
 from sim.bus_faults import LATE_S, SLOW_S, Faults
 from sim.clock import monotonic_s
 from sim.device_profile import SerialLine
@@ -21,6 +22,8 @@ EARLY_DROP_RATE = 0.5
 NO_TARGET = 0x0B
 SILENCE_S = 0.05
 """A request that does not go on for so long is given up."""
+PAUSE_S = 1.0
+"""The same in ASCII, where a frame may pause."""
 CHUNK = 16
 
 
@@ -175,6 +178,8 @@ class RtuBus:
         self._buffer = bytearray()
         self._request_ends_s = 0.0
         self._timing = LineTiming(line)
+        self._text = line.framing == "ascii"
+        """Frames are found by their first character: no silence is needed before them."""
 
     @property
     def port(self) -> str:
@@ -195,7 +200,7 @@ class RtuBus:
         now_s = monotonic_s()
         with contextlib.suppress(BlockingIOError):
             data = os.read(self.pty.master, 4096)
-            if self._buffer or self._timing.begins(now_s):
+            if self._buffer or self._text or self._timing.begins(now_s):
                 self._buffer += data
                 self._request_ends_s = self._timing.takes(now_s, len(data))
                 self._heard.set()
@@ -208,15 +213,32 @@ class RtuBus:
                 await self._serve(frame)
 
     async def _frame(self) -> bytes | None:
-        """The next good frame; None after noise, which is dropped."""
+        """Unit and PDU of the next good frame; None after noise, which is dropped."""
+        return await (self._text_frame() if self._text else self._binary_frame())
+
+    async def _text_frame(self) -> bytes | None:
+        while b"\r\n" not in self._buffer:
+            if not await self._goes_on(PAUSE_S):
+                return None
+        line, _, rest = bytes(self._buffer).partition(b"\r\n")
+        self._buffer[:] = rest
+        return ascii_frames.body_of(line)
+
+    async def _goes_on(self, silence_s: float) -> bool:
+        """Wait for more; a frame that does not go on is dropped."""
+        self._heard.clear()
+        try:
+            async with asyncio.timeout(silence_s if self._buffer else None):
+                await self._heard.wait()
+        except TimeoutError:
+            self._buffer.clear()
+            return False
+        return True
+
+    async def _binary_frame(self) -> bytes | None:
         length = rtu_length(self._buffer)
         while length is None or len(self._buffer) < length:
-            self._heard.clear()
-            try:
-                async with asyncio.timeout(SILENCE_S if self._buffer else None):
-                    await self._heard.wait()
-            except TimeoutError:
-                self._buffer.clear()
+            if not await self._goes_on(SILENCE_S):
                 return None
             length = rtu_length(self._buffer)
         frame = bytes(self._buffer[:length])
@@ -224,17 +246,17 @@ class RtuBus:
             del self._buffer[0]
             return None
         del self._buffer[:length]
-        return frame
+        return frame[:-2]
 
     async def _serve(self, frame: bytes) -> None:
         await _sleep_until(self._request_ends_s)
-        unit, request = frame[0], frame[1:-2]
+        unit, request = frame[0], frame[1:]
         if unit == 0:
             self.slaves.broadcast(request)
         reply = self.slaves.exchange(unit, request) if self.slaves.has(unit) else None
         if reply is None:
             return
-        wire = _rtu_frame(reply, unit, frame)
+        wire = _wire(reply, frame, text=self._text)
         if reply.late:
             asyncio.get_running_loop().call_later(reply.delay_s, self._put, wire)
             return
@@ -260,10 +282,19 @@ async def _sleep_until(until_s: float) -> None:
     await asyncio.sleep(max(0.0, until_s - monotonic_s()))
 
 
-def _rtu_frame(reply: Reply, unit: int, request: bytes) -> bytes:
-    frame = bytes([unit]) + reply.pdu
+def _wire(reply: Reply, request: bytes, *, text: bool) -> bytes:
+    """The answer as it goes over the line, with its faults."""
+    sealed, spoilt = (ascii_frames.sealed, ascii_frames.spoilt) if text else (_rtu_sealed, _rtu_spoilt)
+    frame = request[:1] + reply.pdu
+    closed = spoilt(frame) if "crc" in reply.kinds else sealed(frame)
+    wire = reply.pdu if "garbage" in reply.kinds else closed
+    return sealed(request) + wire if "echo" in reply.kinds else wire
+
+
+def _rtu_sealed(frame: bytes) -> bytes:
+    return frame + crc(frame)
+
+
+def _rtu_spoilt(frame: bytes) -> bytes:
     check = crc(frame)
-    if "crc" in reply.kinds:
-        check = bytes([check[0] ^ 0x55, check[1]])
-    wire = reply.pdu if "garbage" in reply.kinds else frame + check
-    return request + wire if "echo" in reply.kinds else wire
+    return frame + bytes([check[0] ^ 0x55, check[1]])

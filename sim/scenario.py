@@ -21,10 +21,15 @@ Currents are amperes per phase; "three" means one number or a list for L1, L2, L
 
     [[buses]]                 # every Modbus TCP bus gets a port, every RTU bus a pty
     id = "rs485-1"
-    kind = "modbus-rtu"       # or "modbus-tcp"
+    kind = "modbus-rtu"       # or "modbus-tcp" or "can"
     baud = 9600               # these three default to the first device profile's
     parity = "N"
     stop_bits = 1
+    framing = "rtu"           # the first device profile's; or "ascii"
+    data_bits = 8             # 7 of "ascii", if the first device profile says nothing
+    interface = "socketcand"  # [socketcand] of a CAN bus: a TCP port; or "slcan": a pty
+    channel = "can0"          # [can0] of socketcand
+    bitrate = 125000          # [that of the first modules' profile]
 
     [[evses]]                 # their order gives the numbers of the control API, from 1
     id = "A1"
@@ -45,6 +50,30 @@ Currents are amperes per phase; "three" means one number or a list for L1, L2, L
     boot_s = 3.0              # [3.0] from mains to the first answer
     energy_wh = 12345         # [by chance] its register at the start
     meter = "m-a1"            # optional: a billing meter of its own
+
+    [[evses]]                 # a DC outlet: its profile is one of firmware-profiles/seccs
+    id = "DC1"                # bus, unit, circuit, phases, rotation, latency_s, reject_writes, boot_s and energy_wh
+    profile = "ampyard-secc"  # as above; latency_s [0.2] counts from a write until it is obeyed
+    max_current_a = 100       # per phase of its modules' mains
+    min_current_a = 1         # [1]
+    max_power_kw = 60         # at the outlet
+    efficiency = 0.92         # [0.92] for site.toml; what the modules really need is in sim/can/source.py
+    watchdog_timeout_s = 10   # [absent] for site.toml
+
+    [[power_modules]]         # a stack: modules that are switched together
+    id = "stack-1"
+    profile = "infypower-v1.13"   # a file in firmware-profiles/power-modules
+    bus = "can0"
+    addresses = [0, 1]
+    evse = "DC1"              # the outlet that it is wired to, or belongs to; its mains are those of that outlet
+    latency_s = 0.02          # [0.02] from a frame to what it does
+    ramp_a_s = 400            # [400] of the output
+    [[power_modules.switches]]    # its contactors in a switching matrix; absent: wired for good
+    evse = "DC1"              # one entry for each outlet that it can be connected to, its own included
+    bus = "lan"
+    unit = 9                  # an I/O module that nobody else describes
+    coil = 0                  # commands the contactor
+    feedback = 0              # discrete input of its auxiliary contact
 
     [[meters]]
     id = "grid"
@@ -96,6 +125,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sim.can.module_profile import ModuleProfile
 from sim.device_profile import DeviceProfile, SerialLine
 from sim.fields import Amps3
 
@@ -130,16 +160,34 @@ class CircuitSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CanSpec:
+    interface: str
+    channel: str
+    bitrate: int
+
+
+@dataclass(frozen=True, slots=True)
 class BusSpec:
-    """`line` is None for Modbus TCP."""
+    """`line` is there for a serial wire, `can` for a CAN bus."""
 
     id: str
     kind: str
     line: SerialLine | None
+    can: CanSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DcSpec:
+    """What a DC outlet has beside what all EVSEs have."""
+
+    max_power_kw: float
+    efficiency: float
 
 
 @dataclass(frozen=True, slots=True)
 class EvseSpec:
+    """`dc` is there for a DC outlet: its currents are those of its modules' mains."""
+
     id: str
     profile: DeviceProfile
     bus: str
@@ -158,6 +206,32 @@ class EvseSpec:
     boot_s: float
     energy_wh: float | None
     meter: str | None
+    dc: DcSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSpec:
+    """One contactor of a matrix, and its place on an I/O module."""
+
+    evse: str
+    bus: str
+    unit: int
+    coil: int
+    feedback: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """Without `switches` it is wired to `evse` for good."""
+
+    id: str
+    profile: ModuleProfile
+    bus: str
+    addresses: tuple[int, ...]
+    evse: str
+    latency_s: float
+    ramp_a_s: float
+    switches: tuple[SwitchSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +299,7 @@ class Scenario:
     inputs: Mapping[str, bool] = field(default_factory=dict)
     """Name to whether it stops all charging."""
     panels: tuple[PanelSpec, ...] = ()
+    stacks: tuple[StackSpec, ...] = ()
 
     @property
     def devices(self) -> list[EvseSpec | MeterSpec]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from sim.dc.rows import dc_contradictions
 from sim.scenario import BusSpec, EvseSpec, Scenario
 
 
@@ -14,6 +15,7 @@ def contradictions(scenario: Scenario) -> list[str]:
         *_units(scenario),
         *_panels(scenario),
         *_wires(scenario),
+        *dc_contradictions(scenario),
     ]
 
 
@@ -92,7 +94,10 @@ def _units(scenario: Scenario) -> Iterator[str]:
 
 def _panels(scenario: Scenario) -> Iterator[str]:
     taken = {(device.bus, device.unit) for device in scenario.devices}
+    can = {bus.id for bus in scenario.buses if bus.kind == "can"}
     for panel in scenario.panels:
+        if panel.bus in can:
+            yield f"panels.{panel.id}.bus: {panel.bus} is no Modbus bus"
         if (panel.bus, panel.unit) in taken:
             yield f"panels.{panel.id}: bus {panel.bus}, unit {panel.unit} is somebody else's"
         taken.add((panel.bus, panel.unit))
@@ -104,6 +109,9 @@ def _wires(scenario: Scenario) -> Iterator[str]:
         bus = buses.get(device.bus)
         if bus is None:
             continue
-        unit = device.profile.tcp_unit if bus.line is None else device.profile.rtu_unit
+        if bus.kind == "can":
+            unit = None
+        else:
+            unit = device.profile.tcp_unit if bus.line is None else device.profile.rtu_unit
         if unit is None:
             yield f"{device.id}: {device.profile.id} has no {bus.kind}"

@@ -6,13 +6,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from sim.can.bus import INTERFACES
+from sim.can.module_profile import USUAL_BITRATE
+from sim.dc.rows import read_stack
 from sim.device_profile import DeviceProfile, SerialLine, UnknownProfileError, load_profile
 from sim.fields import Fields
 from sim.physics import supply_phases
 from sim.scenario import (
     BusSpec,
+    CanSpec,
     CircuitSpec,
     CsmsSpec,
+    DcSpec,
     EvseSpec,
     Happening,
     MeterSpec,
@@ -68,10 +73,14 @@ class _Reading:
         self._profiles: dict[str, DeviceProfile] = {}
         self._lines: dict[str, SerialLine] = {}
         """Settings of the first serial device on each bus."""
+        self._bitrates: dict[str, int] = {}
 
     def scenario(self) -> Scenario:
         root = self._root
-        evses = tuple(_Device(row, self._profile(row, "charger")).evse() for row in root.tables("evses"))
+        evses = tuple(_Device(row, self._profile(row, "charger", "secc")).evse() for row in root.tables("evses"))
+        stacks = tuple(read_stack(row) for row in root.tables("power_modules"))
+        for stack in stacks:
+            self._bitrates.setdefault(stack.bus, stack.profile.bitrate)
         meters = tuple(_Device(row, self._profile(row, "meter")).meter() for row in root.tables("meters"))
         devices: list[EvseSpec | MeterSpec] = [*evses, *meters]
         for device in devices:
@@ -94,37 +103,53 @@ class _Reading:
             ),
             inputs=dict(_input(row) for row in root.tables("inputs")),
             panels=tuple(_panel(row) for row in root.tables("panels")),
+            stacks=stacks,
         )
 
-    def _profile(self, row: Fields, kind: str) -> DeviceProfile:
+    def _profile(self, row: Fields, *kinds: str) -> DeviceProfile:
         name = row.text("profile")
         if name not in self._profiles:
             try:
                 self._profiles[name] = load_profile(name)
             except UnknownProfileError as fault:
                 row.complain("profile", str(fault))
-                return DeviceProfile.nothing(kind)
+                return DeviceProfile.nothing(kinds[0])
         profile = self._profiles[name]
-        if profile.kind != kind or (kind == "charger" and profile.setpoint is None):
-            row.complain("profile", f"{name} is no {kind} that can be simulated")
-            return DeviceProfile.nothing(kind)
+        if profile.kind not in kinds or not _complete(profile):
+            row.complain("profile", f"{name} is no {' or '.join(kinds)} that can be simulated")
+            return DeviceProfile.nothing(kinds[0])
         return profile
 
     def _bus(self, row: Fields) -> BusSpec:
-        kind = row.text("kind", among=("modbus-tcp", "modbus-rtu"))
+        kind = row.text("kind", among=("modbus-tcp", "modbus-rtu", "can"))
         name = row.text("id")
+        if kind == "can":
+            return BusSpec(name, kind, None, self._can(row, name))
         line = None
         if kind == "modbus-rtu":
             usual = self._lines.get(name, SerialLine(9600, "N", 1))
+            framing = row.text("framing", usual.framing, among=("rtu", "ascii"))
+            usual_bits = usual.data_bits if framing == usual.framing else 7 if framing == "ascii" else 8
             line = SerialLine(
                 row.integer("baud", usual.baud),
                 row.text("parity", usual.parity, among=("N", "E", "O")),
                 row.integer("stop_bits", usual.stop_bits, low=1, high=2),
+                row.integer("data_bits", usual_bits, low=7, high=8),
+                framing,
             )
             if line.baud not in BAUDS:
                 row.complain("baud", f"{line.baud} is none of {BAUDS}")
         row.finish()
         return BusSpec(name, kind, line)
+
+    def _can(self, row: Fields, name: str) -> CanSpec:
+        can = CanSpec(
+            row.text("interface", "socketcand", among=INTERFACES),
+            row.text("channel", "can0"),
+            row.integer("bitrate", self._bitrates.get(name, USUAL_BITRATE), low=10_000, high=1_000_000),
+        )
+        row.finish()
+        return can
 
     def _reader(self, row: Fields) -> ReaderSpec:
         reader = ReaderSpec(
@@ -147,33 +172,44 @@ class _Device:
 
     def evse(self) -> EvseSpec:
         row, rules = self._row, self._profile.setpoint
+        dc = self._dc()
         phases = row.integer("phases", 3, low=1, high=3)
         rotation = row.text("rotation", ROTATIONS[phases])
-        max_a = row.number("max_current_a", low=6, high=80)
-        min_a = row.number("min_current_a", rules.min_a if rules else 6, low=6, high=80)
+        least_a, most_a, usual_a = (1.0, 500.0, 1.0) if dc else (6.0, 80.0, rules.min_a if rules else 6.0)
+        max_a = row.number("max_current_a", low=least_a, high=most_a)
+        min_a = row.number("min_current_a", usual_a, low=least_a, high=most_a)
         power_up_a = rules.power_up_a if rules and rules.power_up_a is not None else max_a
         evse = EvseSpec(
             id=row.text("id"),
             profile=self._profile,
             bus=row.text("bus"),
             unit=self._unit(),
-            outlet=row.integer("outlet", 1, low=1, high=self._profile.outlets),
+            outlet=1 if dc else row.integer("outlet", 1, low=1, high=self._profile.outlets),
             circuit=row.text("circuit"),
             supply=self._supply(rotation, phases),
             rotation=rotation,
             min_a=min_a,
             max_a=max_a,
-            failsafe_a=row.number("failsafe_current_a", min_a, high=80),
+            failsafe_a=0.0 if dc else row.number("failsafe_current_a", min_a, high=80),
             watchdog_timeout_s=row.maybe_number("watchdog_timeout_s", low=1),
-            power_up_a=row.number("power_up_current_a", power_up_a, high=80),
-            latency_s=row.number("latency_s", rules.latency_s if rules else 1, high=60),
+            power_up_a=0.0 if dc else row.number("power_up_current_a", power_up_a, high=80),
+            latency_s=row.number("latency_s", rules.latency_s if rules else 0.2, high=60),
             reject_rate=row.number("reject_writes", 0.01, high=1),
             boot_s=row.number("boot_s", 3.0, high=600),
             energy_wh=row.maybe_number("energy_wh"),
-            meter=row.maybe_text("meter"),
+            meter=None if dc else row.maybe_text("meter"),
+            dc=dc,
         )
         row.finish()
         return evse
+
+    def _dc(self) -> DcSpec | None:
+        if self._profile.kind != "secc":
+            return None
+        return DcSpec(
+            self._row.number("max_power_kw", low=1, high=1000),
+            self._row.number("efficiency", 0.92, low=0.5, high=1),
+        )
 
     def _supply(self, rotation: str, phases: int) -> tuple[int, ...]:
         try:
@@ -205,6 +241,11 @@ class _Device:
             row.complain("", "measures either a circuit or an evse")
         row.finish()
         return meter
+
+
+def _complete(profile: DeviceProfile) -> bool:
+    """Whether it says what a charger or an SECC cannot be simulated without."""
+    return {"charger": profile.setpoint, "secc": profile.supply}.get(profile.kind, profile) is not None
 
 
 def _site(row: Fields) -> SiteSpec:

@@ -24,7 +24,7 @@ class LineTiming:
     """
 
     def __init__(self, line: SerialLine) -> None:
-        self.char_s = (1 + 8 + (line.parity != "N") + line.stop_bits) / line.baud
+        self.char_s = (1 + line.data_bits + (line.parity != "N") + line.stop_bits) / line.baud
         self.gap_s = 3.5 * self.char_s if line.baud <= FIXED_GAP_ABOVE else FIXED_GAP_S
         self.violations = 0
         self._busy_until_s = -math.inf

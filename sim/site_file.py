@@ -5,9 +5,10 @@ import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from sim.can.bus import CanBus
 from sim.device_profile import SerialLine
 from sim.modbus_server import TcpBus
-from sim.scenario import CircuitSpec, EvseSpec, MeterSpec
+from sim.scenario import CircuitSpec, EvseSpec, MeterSpec, StackSpec
 from sim.upstream import Upstream
 from sim.world import World
 
@@ -33,7 +34,8 @@ def write_site(world: World, upstream: Upstream, out: Path) -> str:
         *(_table("[[circuits]]", _circuit(c)) for c in scenario.circuits),
         *(_table("[[buses]]", _bus(world, b.id, b.line)) for b in scenario.buses),
         *(_table("[[meters]]", _meter(m)) for m in scenario.meters),
-        *(_table("[[evses]]", _evse(e)) for e in scenario.evses),
+        *(_stack(stack) for stack in scenario.stacks),
+        *(_table("[[evses]]", _evse(e) if e.dc is None else _dc_evse(e)) for e in scenario.evses),
         *(_table("[[readers]]", {
             "id": r.id, "profile": r.profile.id, "port": world.readers[r.id].port,
             "evses": r.evses, "oldest_first": r.oldest_first,
@@ -56,12 +58,45 @@ def _circuit(c: CircuitSpec) -> Row:
 
 
 def _bus(world: World, bus_id: str, line: SerialLine | None) -> Row:
+    if bus_id in world.dc.can:
+        return _can_bus(world.dc.can[bus_id])
     bus = world.buses[bus_id]
     if isinstance(bus, TcpBus) or line is None:
         return {"id": bus_id, "kind": "modbus-tcp", "host": "127.0.0.1", "port": bus.port}
     return {
         "id": bus_id, "kind": "modbus-rtu", "port": bus.port,
         "baud": line.baud, "parity": line.parity, "stop_bits": line.stop_bits,
+        "framing": line.framing, "data_bits": line.data_bits,
+    }  # fmt: skip
+
+
+def _can_bus(bus: CanBus) -> Row:
+    row: Row = {"id": bus.id, "kind": "can", "interface": bus.interface, "bitrate": bus.wire.bitrate}
+    if bus.interface == "slcan":
+        return {**row, "port": bus.port}
+    return {**row, "host": "127.0.0.1", "port": bus.port, "channel": bus.channel}
+
+
+def _stack(s: StackSpec) -> str:
+    head = _table("[[power_modules]]", {
+        "id": s.id, "profile": s.profile.id, "bus": s.bus, "addresses": s.addresses, "evse": s.evse,
+    })  # fmt: skip
+    switches = [
+        _table("[[power_modules.switches]]", {
+            "evse": w.evse, "bus": w.bus, "unit": w.unit, "coil": w.coil, "feedback": w.feedback,
+        })
+        for w in s.switches
+    ]  # fmt: skip
+    return "\n".join([head, *switches])
+
+
+def _dc_evse(e: EvseSpec) -> Row:
+    return {
+        "id": e.id, "profile": e.profile.id, "bus": e.bus, "unit": e.unit, "circuit": e.circuit,
+        "phases": len(e.supply), "rotation": e.rotation, "min_current_a": e.min_a, "max_current_a": e.max_a,
+        "max_power_kw": None if e.dc is None else e.dc.max_power_kw,
+        "efficiency": None if e.dc is None else e.dc.efficiency,
+        "watchdog_timeout_s": e.watchdog_timeout_s,
     }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sim.dc.plant import DcStation
+from sim.dc.state import dc_row, summary
 from sim.meters import SimMeter
 from sim.modbus_server import TcpBus
 from sim.world import Station, World
@@ -15,7 +17,10 @@ def snapshot(world: World) -> dict[str, Any]:
         "slipped_s": world.clock.slipped_s,
         "power": world.powered,
         "last_event": world.log.last,
-        "evse": [_evse(world, number, station) for number, station in enumerate(world.stations, start=1)],
+        "evse": [
+            dc_row(number, station) if isinstance(station, DcStation) else _evse(world, number, station)
+            for number, station in enumerate(world.numbered, start=1)
+        ],
         "circuits": [
             {
                 "name": circuit.name,
@@ -42,7 +47,17 @@ def snapshot(world: World) -> dict[str, Any]:
                 "faults": [{"kind": f.kind, "device": f.device, "rate": f.rate} for f in bus.slaves.faults.active],
             }
             for bus in world.buses.values()
+        ]
+        + [
+            {
+                "id": bus.id,
+                "kind": "can",
+                "port": bus.port,
+                "faults": [{"kind": f.kind, "device": None, "rate": f.rate} for f in bus.faults.active],
+            }
+            for bus in world.dc.can.values()
         ],
+        "dc": summary(world.dc),
         "inputs": world.inputs.summary(),
     }
 

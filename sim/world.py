@@ -1,6 +1,7 @@
 """The simulated site as a whole, and its time: everything is built here and stepped together."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from sim.bus_faults import Faults
 from sim.charger_device import ChargerDevice
 from sim.chargers import ChargeController, Temper
 from sim.clock import SimClock
+from sim.dc.plant import DcPlant, DcStation, Surroundings
+from sim.dc.secc_device import SeccDevice
 from sim.device_profile import SerialLine
 from sim.events import EventLog
 from sim.inputs import Inputs
@@ -60,13 +63,21 @@ class World:
             Circuit(c.id, c.parent, c.rating_a, load_a=list(c.load_a)) for c in scenario.circuits
         ])  # fmt: skip
         self.devices: dict[tuple[str, int], ChargerDevice] = {}
-        self.stations = [self._station(spec) for spec in scenario.evses]
+        self.stations = [self._station(spec) for spec in scenario.evses if spec.dc is None]
+        self.dc = DcPlant(scenario, Surroundings(self.clock, self.log, self.present_s, self.chance))
         self.meters = {spec.id: self._meter(spec) for spec in scenario.meters}
         self.readers = {
             spec.id: SimReader(spec.id, spec.profile, spec.evses, clock=self.clock) for spec in scenario.readers
         }
-        self.buses = {spec.id: self._bus(spec.id, spec.line) for spec in scenario.buses}
+        self.buses = {spec.id: self._bus(spec.id, spec.line) for spec in scenario.buses if spec.can is None}
         self._overloaded: set[str] = set()
+
+    @property
+    def numbered(self) -> list[Station | DcStation]:
+        """All EVSEs in the order of the scenario; the first is number 1."""
+        everybody: list[Station | DcStation] = [*self.stations, *self.dc.stations]
+        found = {station.spec.id: station for station in everybody}
+        return [found[spec.id] for spec in self.scenario.evses]
 
     def chance(self, name: str) -> random.Random:
         """A source of chance that depends on the seed and the name only."""
@@ -112,6 +123,7 @@ class World:
 
     def _bus(self, bus_id: str, line: SerialLine | None) -> TcpBus | RtuBus:
         slaves: dict[int, Slave] = {unit: device for (bus, unit), device in self.devices.items() if bus == bus_id}
+        slaves |= self.dc.slaves(bus_id)
         for spec in self.scenario.meters:
             if spec.bus == bus_id:
                 slaves[spec.unit] = self.meters[spec.id]
@@ -130,6 +142,7 @@ class World:
                 await bus.start()
             else:
                 bus.listen()
+        await self.dc.start()
 
     async def stop(self) -> None:
         for bus in self.buses.values():
@@ -137,12 +150,14 @@ class World:
                 await bus.stop()
             else:
                 bus.close()
+        await self.dc.stop()
         for reader in self.readers.values():
             await reader.close()
 
     async def run(self) -> None:
         """Let time pass and serve the serial lines, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            self.dc.spawn(tasks)
             for bus in self.buses.values():
                 if isinstance(bus, RtuBus):
                     tasks.create_task(bus.run())
@@ -171,7 +186,9 @@ class World:
             station.controller.step(self.now_s)
             station.outlet.step(STEP_S, offered_a=station.controller.offered_a, powered=self.powered)
             station.controller.note()
-        self.wiring.settle(((s.outlet.circuit, s.outlet.drawn_a) for s in self.stations), powered=self.powered)
+        self.dc.step(self.now_s, STEP_S)
+        draws = itertools.chain(((s.outlet.circuit, s.outlet.drawn_a) for s in self.stations), self.dc.draws())
+        self.wiring.settle(draws, powered=self.powered)
         self.wiring.account(STEP_S)
         self._note_overloads()
         for meter in self.meters.values():
@@ -209,19 +226,28 @@ class World:
             self._cut(bus, device)
         for station in self.stations:
             station.controller.mains(on, self.now_s)
+        self.dc.mains(on, self.now_s)
+        for bus_id in {station.spec.bus for station in self.dc.stations}:
+            self._disconnect(bus_id)
         for meter in self.meters.values():
             meter.powered = on
 
-    def reboot(self, station: Station) -> None:
+    def reboot(self, station: Station | DcStation) -> None:
         """Restart a station's device, its other outlets included."""
         self.advance()
         self._cut(station.spec.bus, station.device)
+        if isinstance(station, DcStation):
+            station.controller.reboot(self.now_s)
+            return
         for controller in station.device.outlets.values():
             controller.reboot(self.now_s)
 
-    def _cut(self, bus_id: str, device: ChargerDevice) -> None:
+    def _cut(self, bus_id: str, device: ChargerDevice | SeccDevice) -> None:
         """What a device without power loses: its memory, and its connections."""
         device.forget()
+        self._disconnect(bus_id)
+
+    def _disconnect(self, bus_id: str) -> None:
         bus = self.buses[bus_id]
         if isinstance(bus, TcpBus):
             bus.drop_clients()

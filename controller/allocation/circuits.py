@@ -77,15 +77,24 @@ class SupplyPoint:
 
     @property
     def settle_s(self) -> float:
-        """From a confirmed cut until the EV follows it."""
-        return self.latency_s + EV_REACTION_S
+        """From a confirmed cut until the EV follows it. The modules of a DC outlet do not wait for the EV."""
+        return self.latency_s + (EV_REACTION_S if self.dc_permille is None else 0.0)
+
+    def output_w(self, current_ma: int, voltage_mv: int) -> int:
+        """Power at the outlet when it draws so much on each of its phases; a DC outlet loses some of it (R9)."""
+        input_w = current_ma * voltage_mv * self.phases // 1_000_000
+        return input_w if self.dc_permille is None else input_w * self.dc_permille // 1000
 
     def on_grid(self, current_ma: int) -> int:
         """The highest setpoint that is not above it."""
         return current_ma // self.step_ma * self.step_ma
 
     def least_ma(self, asked_ma: int | None = None) -> int:
-        """The lowest setpoint that is not a pause; a token's own minimum raises it, up to what the EVSE can."""
+        """The lowest setpoint that is not a pause; a token's own minimum raises it, up to what the EVSE can.
+
+        That is the least of an EV's own charger (R7), which a DC outlet does without.
+        """
+        asked_ma = asked_ma if self.dc_permille is None else None
         least = max(self.min_ma, min(asked_ma or 0, self.on_grid(self.max_ma)))
         return -(-least // self.step_ma) * self.step_ma
 

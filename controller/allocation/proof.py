@@ -35,7 +35,8 @@ POWER_RETURNED = "power just returned"
 class FallBackFacts:
     """What site configuration and device profile say of an EVSE before anything runs.
 
-    `power_up_ma` None: unknown. `watchdog_timeout_s` None: no usable watchdog.
+    `power_up_ma` None: unknown. `watchdog_timeout_s` None: no usable watchdog. `also`: further buses without which
+    it cannot be controlled (those of a DC outlet's power modules).
     """
 
     evse: str
@@ -44,6 +45,7 @@ class FallBackFacts:
     failsafe_ma: int
     holds_last: bool
     power_up_ma: int | None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ Rule = Callable[[SupplyPoint, FallBackFacts], Contribution]
 def prove(layout: Layout, facts: Sequence[FallBackFacts]) -> tuple[ProofRow, ...]:
     """Every sum, by case, circuit and phase. An EVSE without facts counts as unknown: its maximum."""
     known = {fact.evse: fact for fact in facts}
-    buses = sorted({fact.bus for fact in facts})
+    buses = sorted({bus for fact in facts for bus in (fact.bus, *fact.also)})
     cases: list[tuple[str, Rule]] = [(CONTROLLER_DEAD, _settled)]
     cases += [(bus_dead(bus), _on_bus(bus)) for bus in buses]
     cases.append((POWER_RETURNED, _powered_up))
@@ -127,7 +129,8 @@ def _settled(point: SupplyPoint, fact: FallBackFacts) -> Contribution:
 
 def _on_bus(bus: str) -> Rule:
     def rule(point: SupplyPoint, fact: FallBackFacts) -> Contribution:
-        return _settled(point, fact) if fact.bus == bus else Contribution(point.id, 0, "paused by the controller")
+        needs_it = bus in (fact.bus, *fact.also)
+        return _settled(point, fact) if needs_it else Contribution(point.id, 0, "paused by the controller")
 
     return rule
 

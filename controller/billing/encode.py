@@ -129,12 +129,15 @@ _READERS: dict[str, Callable[[Row], Entry]] = {"started": _started, "updated": _
 
 
 def _meter_row(meter: MeterValue) -> dict[str, object]:
+    """What only DC outlets have is left out of the others' rows, which are as they always were."""
+    of_dc = {"offered_w": meter.offered_w, "soc_percent": meter.soc_percent}
     return {
         "context": meter.context.value,
         "energy_wh": meter.energy_wh,
         "power_w": meter.power_w,
         "current_ma": None if meter.current_ma is None else list(meter.current_ma),
         "offered_ma": meter.offered_ma,
+        **{key: value for key, value in of_dc.items() if value is not None},
     }
 
 
@@ -145,6 +148,8 @@ def _meter(row: Row) -> MeterValue:
         power_w=_whole_or_none(row, "power_w"),
         current_ma=_phases(row["current_ma"]),
         offered_ma=_whole_or_none(row, "offered_ma"),
+        offered_w=_whole(row, "offered_w") if "offered_w" in row else None,
+        soc_percent=_whole(row, "soc_percent") if "soc_percent" in row else None,
     )
 
 

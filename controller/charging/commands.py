@@ -196,6 +196,46 @@ class ReleaseStop:
     input: str
 
 
+@dataclass(frozen=True, slots=True)
+class StartScan:
+    """Look for devices on a bus of the site, by reading only (R39). `units` empty: all that may be there."""
+
+    bus: str
+    units: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CancelScan:
+    """End the scan that runs; what it has found stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRegisters:
+    """Registers or bits of any unit on a bus of the site; the outcome has them in `registers`."""
+
+    bus: str
+    unit: int
+    table: str
+    address: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRegister:
+    """Set up a device that is on a bus of the site but not in site.toml (R11).
+
+    `value` is as typed, in the register's unit; `confirmed` is what somebody typed to confirm it.
+    """
+
+    bus: str
+    unit: int
+    profile: str
+    outlet: int
+    register: str
+    value: str
+    confirmed: str
+
+
 Command = (
     StartRemotely
     | StopRemotely
@@ -218,6 +258,10 @@ Command = (
     | SetLimit
     | WithdrawLimit
     | ReleaseStop
+    | StartScan
+    | CancelScan
+    | ReadRegisters
+    | WriteRegister
 )
 
 
@@ -243,6 +287,16 @@ class ExpectedSchedule:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistersRead:
+    """`fault` is empty, or why nothing was read (`drivers.api.Fault`), with the exception code of the answer."""
+
+    words: tuple[int, ...] = ()
+    age_s: float = 0.0
+    fault: str = ""
+    exception: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """`text` says why, for people; `reason` is a reason code of OCPP 2.x, if one fits.
 
@@ -255,6 +309,7 @@ class Outcome:
     reason: str = ""
     found: tuple[Installed, ...] = ()
     schedule: ExpectedSchedule | None = None
+    registers: RegistersRead | None = None
 
 
 Ask = Callable[[Command], Awaitable[Outcome]]

@@ -66,13 +66,19 @@ class SampleContext(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class MeterValue:
-    """A reading that is reported upstream. `energy_wh` is the lifetime register, raw and not rebased."""
+    """A reading that is reported upstream. `energy_wh` is the lifetime register, raw and not rebased.
+
+    Of a DC outlet energy and powers are those of its DC side, it has `offered_w` instead of the currents, and
+    perhaps the charge of the EV's battery.
+    """
 
     context: SampleContext
     energy_wh: int
     power_w: int | None = None
     current_ma: Phases | None = None
     offered_ma: int | None = None
+    offered_w: int | None = None
+    soc_percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

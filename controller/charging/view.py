@@ -2,8 +2,9 @@
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from controller.charging.found import ScanView
 from controller.charging.records import ChargingState
 from drivers.api import EvState, Phases
 
@@ -41,6 +42,18 @@ class TransactionView:
 
 
 @dataclass(frozen=True, slots=True)
+class DcView:
+    """What only a DC outlet has. `stacks` are the power modules that it has now, or is about to get or give back.
+
+    `offered_w` at the outlet, as set by us; its modules may be able to deliver less.
+    """
+
+    offered_w: int
+    soc_percent: int | None
+    stacks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EvseView:
     """`offered_ma` is the last confirmed setpoint, `drawn_ma` the last reading (None: unknown or too old).
 
@@ -70,6 +83,9 @@ class EvseView:
     """Who says so: "chosen", "rule <id>" or "no rule"."""
     mode_note: str = ""
     """Why the session gets less than the mode's name promises."""
+    dc: DcView | None = None
+    """None: an AC outlet. Of a DC one `offered_ma`, `drawn_ma` and `bound_ma` are the input (R9), power and energy
+    those of the outlet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +212,7 @@ class SiteView:
     """Duration of the last control cycle."""
     limits: tuple[LimitView, ...] = ()
     inputs: tuple[InputView, ...] = ()
+    scan: ScanView = field(default_factory=ScanView)
 
 
 Look = Callable[[], SiteView]

@@ -1,27 +1,32 @@
 """`ampyard probe`: one device by its device profile or by raw registers, before it is part of a site."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.commissioning.profiles import profile_of
-from controller.commissioning.wires import Settings, endpoint, fail_device, refuse_owned, serial_wire
+from controller.commissioning.wires import Owned, Settings, endpoint, fail_device, owned, serial_wire
 from controller.terminal import EXIT_FAILED, Config, aligned, fail
 from drivers.api import DeviceError, Fault, Wire
 from drivers.profile import DeviceProfile
 
 if TYPE_CHECKING:
     from controller.commissioning.raw import Asked
-    from drivers.modbus.scheduler import Scheduler
+    from drivers.modbus.scheduler import Asks, Scheduler
     from drivers.modbus.survey import Seen
+    from drivers.modbus.survey_write import Write
 
 
 ENERGISING = ("current_limit", "enable")
+SHOWN_AGE_S = 0.1
+"""A value that is older is shown with its age."""
+CarryOut = Callable[[DeviceProfile, "Write"], Awaitable[bool]]
+NOT_TYPED = "not written: what was typed is not the register's name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +39,6 @@ class Order:
     outlet: int
     raw: Sequence["Asked"]
     writes: Sequence["Write"]
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """`value` in mA, mV, W, Wh, ms or the raw number, as the codec takes it; `said` in the register's unit."""
-
-    name: str
-    value: int
-    said: str
 
 
 def probe(
@@ -77,10 +73,11 @@ def probe(
         raw=raw or [],
         write=write or [],
     )
-    refuse_owned(config, order.wire, "a probe")
-    _confirm(order)
+    owner = owned(config, order.wire)
+    if owner is None:
+        _confirm(order)
     try:
-        sound = asyncio.run(_probe(order))
+        sound = asyncio.run(_probe(order) if owner is None else _probe_running(order, owner))
     except DeviceError as error:
         fail_device(error)
     if not sound:
@@ -136,52 +133,28 @@ def _unit(wire: Wire, profile: DeviceProfile | None, unit: int | None) -> int:
 # Writing
 
 
-def _write(text: str, profile: DeviceProfile | None, outlet: int) -> Write:
-    """A write that the profile allows; its rules keep protective functions unwritable (R11).
-
-    Raises:
-        ValueError: it must not or cannot be written.
-    """
-    from drivers.modbus import codec
+def _write(text: str, profile: DeviceProfile | None, outlet: int) -> "Write":
+    """Raises ValueError: it must not or cannot be written."""
+    from drivers.modbus.survey_write import write_of
 
     name, equals, said = text.partition("=")
     if profile is None or not equals:
         raise ValueError(f"{text!r}: --write takes NAME=VALUE, and --profile must say what NAME is")
-    register = profile.registers.get(name)
-    if register is None or not register.writable:
-        names = ", ".join(one for one, entry in profile.registers.items() if entry.writable) or "none"
-        raise ValueError(f"{name!r} is not writable in {profile.id}; these are: {names}")
-    try:
-        exact = Fraction(Decimal(said)) * codec.FACTORS[register.unit]
-    except (InvalidOperation, ValueError, OverflowError):
-        raise ValueError(f"{said!r} is no number") from None
-    if exact.denominator != 1:
-        raise ValueError(f"{said} {register.unit or ''} is finer than {name} can be written")
-    _refuse_between(profile, name, int(exact))
-    codec.encode(codec.point(profile, name, outlet), int(exact))
-    return Write(name, int(exact), f"{said} {register.unit or ''}".strip())
-
-
-def _refuse_between(profile: DeviceProfile, name: str, value: int) -> None:
-    """R7: chargers do undefined things between 0 and their least current."""
-    form = profile.setpoint
-    if name == "current_limit" and form is not None and 0 < value < form.min_ma:
-        raise ValueError(f"current_limit is 0 or at least {form.min_a} A")
-    if name == "current_limit" and form is not None and value == 0 and form.pause != "zero":
-        raise ValueError(
-            f"{profile.id} is not paused by 0 A, which it may read as no limit; {form.pause!r} pauses it"
-        )
+    return write_of(profile, name, said, outlet=outlet)
 
 
 def _confirm(order: Order) -> None:
     for one in order.writes:
-        form = order.profile.setpoint if order.profile is not None else None
-        cost = " It may be kept in EEPROM, which wears." if form is None or not form.volatile else ""
-        car = " A car that is connected may begin to charge." if one.name in ENERGISING else ""
-        typer.echo(f"About to write {one.name} = {one.said} to unit {order.unit}.{cost}{car}", err=True)
-        typed = typer.prompt(f"Type {one.name} to do so", default="", show_default=False, err=True)
-        if typed != one.name:
-            fail("not written: what was typed is not the register's name", EXIT_FAILED)
+        if _typed(order, one) != one.name:
+            fail(NOT_TYPED, EXIT_FAILED)
+
+
+def _typed(order: Order, one: "Write") -> str:
+    form = order.profile.setpoint if order.profile is not None else None
+    cost = " It may be kept in EEPROM, which wears." if form is None or not form.volatile else ""
+    car = " A car that is connected may begin to charge." if one.name in ENERGISING else ""
+    typer.echo(f"About to write {one.name} = {one.said} to unit {order.unit}.{cost}{car}", err=True)
+    return str(typer.prompt(f"Type {one.name} to do so", default="", show_default=False, err=True))
 
 
 # Reading
@@ -192,32 +165,45 @@ async def _probe(order: Order) -> bool:
     from drivers.modbus.survey import on_wire
 
     async def work(scheduler: "Scheduler") -> bool:
-        sound = await _by_profile(scheduler, order, order.profile) if order.profile is not None else True
-        for asked in order.raw:
-            sound = await _by_address(scheduler, order.unit, asked) and sound
-        return sound
+        if order.profile is not None:
+            scheduler.unit(order.unit, order.profile.modbus.spacing_ms / 1000)
+        return await _work(scheduler, order, partial(_carry_out, scheduler, order))
 
     return await on_wire(order.wire, work)
 
 
-async def _by_profile(scheduler: "Scheduler", order: Order, profile: DeviceProfile) -> bool:
+async def _probe_running(order: Order, owner: Owned) -> bool:
+    """The same through the service that has the wire."""
+    from controller.commissioning.running import ServiceWire
+
+    typer.echo(f"bus {owner.bus!r} belongs to the site that runs here: its service is asked", err=True)
+    return await _work(ServiceWire(owner), order, partial(_let_write, owner, order))
+
+
+async def _work(wire: "Asks", order: Order, carry_out: CarryOut) -> bool:
+    sound = await _by_profile(wire, order, order.profile, carry_out) if order.profile is not None else True
+    for asked in order.raw:
+        sound = await _by_address(wire, order.unit, asked) and sound
+    return sound
+
+
+async def _by_profile(wire: "Asks", order: Order, profile: DeviceProfile, carry_out: CarryOut) -> bool:
     from drivers.modbus.survey import read_profile
 
-    scheduler.unit(order.unit, profile.modbus.spacing_ms / 1000)
-    fitting, sound = await _fitting(scheduler, order, profile)
+    fitting, sound = await _fitting(wire, order, profile)
     for one in order.writes if sound else ():
-        sound = await _carry_out(scheduler, order, fitting, write=one) and sound
-    seen = [one async for one in read_profile(scheduler, fitting, unit=order.unit, outlet=order.outlet)]
+        sound = await carry_out(fitting, one) and sound
+    seen = [one async for one in read_profile(wire, fitting, unit=order.unit, outlet=order.outlet)]
     _print_table(seen, asyncio.get_running_loop().time())
     return sound
 
 
-async def _fitting(scheduler: "Scheduler", order: Order, profile: DeviceProfile) -> tuple[DeviceProfile, bool]:
+async def _fitting(wire: "Asks", order: Order, profile: DeviceProfile) -> tuple[DeviceProfile, bool]:
     """The reading that fits, and whether one does; where none does the file is used as it stands, to read only."""
     from drivers.modbus.probing import Probing
 
     try:
-        choice = await Probing(scheduler, profile, unit=order.unit, outlet=order.outlet).choose()
+        choice = await Probing(wire, profile, unit=order.unit, outlet=order.outlet).choose()
     except DeviceError as error:
         if error.fault is not Fault.MISMATCH:
             raise
@@ -229,40 +215,52 @@ async def _fitting(scheduler: "Scheduler", order: Order, profile: DeviceProfile)
     return choice.profile, True
 
 
-async def _carry_out(scheduler: "Scheduler", order: Order, profile: DeviceProfile, *, write: Write) -> bool:
-    from drivers.modbus.registers import Registers
-    from drivers.modbus.scheduler import Urgency
+async def _carry_out(wire: "Asks", order: Order, profile: DeviceProfile, write: "Write") -> bool:
+    from drivers.modbus.survey_write import carry_out
 
-    registers = Registers(scheduler, profile, unit=order.unit, outlet=order.outlet)
     try:
-        await registers.write(write.name, write.value, urgency=Urgency.WRITE)
-        if not registers.readable(write.name):
-            typer.echo(f"{write.name}: {write.said} acknowledged; it cannot be read back")
-            return True
-        kept = await registers.read(write.name, Urgency.SLOW)
+        written = await carry_out(wire, profile, write, unit=order.unit, outlet=order.outlet)
     except DeviceError as error:
         if error.fault is Fault.CLOSED:
             raise
         typer.echo(f"{write.name}: {error}", err=True)
         return False
-    same = kept == write.value
-    typer.echo(f"{write.name}: {write.said} {'written and read back' if same else 'acknowledged, but NOT kept'}")
-    return same
+    typer.echo(f"{write.name}: {written.text}")
+    return written.kept
 
 
-async def _by_address(scheduler: "Scheduler", unit: int, asked: "Asked") -> bool:
+async def _let_write(owner: Owned, order: Order, profile: DeviceProfile, write: "Write") -> bool:
+    """The service writes, if it may (R11); what was typed goes with it."""
+    from controller.commissioning.running import let_write
+
+    body = {
+        "unit": order.unit,
+        "profile": profile.id,
+        "outlet": order.outlet,
+        "register": write.name,
+        "value": write.said.partition(" ")[0],
+        "confirmed": await asyncio.to_thread(_typed, order, write),
+    }
+    kept, text = await asyncio.to_thread(let_write, owner, body)
+    typer.echo(text, err=not kept)
+    return kept
+
+
+async def _by_address(wire: "Asks", unit: int, asked: "Asked") -> bool:
     from controller.commissioning.raw import values
-    from drivers.modbus.survey import read_raw
+    from drivers.modbus.scheduler import Urgency
 
     try:
-        answer = await read_raw(scheduler, asked.request(unit))
+        answer = await wire.transfer(asked.request(unit), Urgency.SLOW)
     except DeviceError as error:
         if error.fault is Fault.CLOSED:
             raise
         typer.echo(f"{asked.table} {asked.address}: {error}", err=True)
         return False
+    age_s = asyncio.get_running_loop().time() - answer.t_s
+    age = "" if age_s < SHOWN_AGE_S else f"  {age_s:.1f} s ago"
     for address, words, value in values(asked, answer.values):
-        typer.echo(f"{asked.table} {address}  {words}  {asked.type} {value}")
+        typer.echo(f"{asked.table} {address}  {words}  {asked.type} {value}{age}")
     return True
 
 

@@ -10,8 +10,11 @@ from rich.console import Console
 
 from controller.config.problems import ConfigError
 from controller.terminal import EXIT_FAILED, Config, aligned, fail
-from drivers.profile import DeviceProfile, ProfileError, builtin_folder, check, load
+from drivers.can.module_profile import ModuleModel, ModuleProfile
+from drivers.profile import DeviceProfile, ProfileError, builtin_folder, load
+from drivers.profile_kinds import AnyProfile, check_any, load_any
 from drivers.profile_report import lines
+from drivers.profile_schema import Identity
 
 OWN = "profiles"
 """Folder beside site.toml for device profiles of the site's own."""
@@ -21,12 +24,17 @@ profiles_app = typer.Typer(help="Device profiles: list them, and check one of yo
 
 def known(config: Path) -> Mapping[str, DeviceProfile]:
     """The shipped device profiles and the site's own; faulty ones are left out, and told."""
-    found: dict[str, DeviceProfile] = {}
+    return {name: found for name, found in _all(config).items() if isinstance(found, DeviceProfile)}
+
+
+def _all(config: Path) -> Mapping[str, AnyProfile]:
+    """As `known`, with the models of power modules."""
+    found: dict[str, AnyProfile] = {}
     own = config.parent / OWN
     for folder in (builtin_folder(), *([own] if os.access(own, os.X_OK) else [])):
         for path in sorted(folder.rglob("*.toml")):
             try:
-                profile = load(path)
+                profile = load_any(path)
             except ProfileError as error:
                 typer.echo(f"{path} is left out: {error.problems[0].removeprefix(f'{path}: ')}", err=True)
             else:
@@ -56,11 +64,11 @@ def check_profiles(
     files: Annotated[list[Path], typer.Argument(help="One or more device profiles, anywhere.", metavar="FILE...")],
 ) -> None:
     """Check device profiles, and say what the controller will make of each."""
-    if problems := [problem for file in files for problem in check(file)]:
+    if problems := [problem for file in files for problem in check_any(file)]:
         raise ConfigError(problems)
     console = Console(soft_wrap=True, highlight=False)
     for file in files:
-        first, *rest = lines(load(file))
+        first, *rest = lines(load_any(file))
         console.print(f"{file}: sound", markup=False)
         console.print(f"  {first}", *(f"    {line}" for line in rest), sep="\n", markup=False)
 
@@ -71,21 +79,30 @@ def list_profiles(
     pattern: Annotated[str, typer.Argument(help="Part of id, vendor or model.")] = "",
 ) -> None:
     """Show the device profiles that this site can use: the shipped ones, and those beside its site.toml."""
-    found = [one for one in known(config).values() if pattern.casefold() in _names(one).casefold()]
+    found = [one for one in _all(config).values() if pattern.casefold() in _names(one).casefold()]
     if not found:
         fail(f"no device profile has {pattern!r} in its name", EXIT_FAILED)
     rows = [("Id", "Kind", "Device", "Wires", "Confidence")]
-    for one in sorted(found, key=lambda one: (one.kind, one.id)):
-        device = f"{one.identity.vendor} {one.identity.model}"
-        rows.append((one.id, one.kind, device, _wires(one), one.identity.confidence))
+    for one in sorted(found, key=lambda one: (_identity(one).kind, one.id)):
+        identity = _identity(one)
+        rows.append(
+            (one.id, identity.kind, f"{identity.vendor} {identity.model}", _wires(one), identity.confidence)
+        )
     typer.echo("\n".join(aligned(rows)))
 
 
-def _names(profile: DeviceProfile) -> str:
-    identity = profile.identity
-    return " ".join((profile.id, identity.vendor, identity.model, *identity.also_sold_as))
+def _identity(profile: AnyProfile) -> Identity | ModuleProfile:
+    return profile.profile if isinstance(profile, ModuleModel) else profile.identity
 
 
-def _wires(profile: DeviceProfile) -> str:
+def _names(profile: AnyProfile) -> str:
+    identity = _identity(profile)
+    sold_as = identity.also_sold_as if isinstance(identity, Identity) else ()
+    return " ".join((profile.id, identity.vendor, identity.model, *sold_as))
+
+
+def _wires(profile: AnyProfile) -> str:
+    if isinstance(profile, ModuleModel):
+        return "CAN"
     wires = {"TCP": profile.tcp, "RTU": profile.rtu, "serial": profile.serial}
     return ", ".join(name for name, there in wires.items() if there is not None)

@@ -2,25 +2,41 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from controller.charging.found import FoundView, KnownView, ScanState, ScanView
 from controller.commissioning.profiles import known
-from controller.commissioning.wires import endpoint, fail_device, owned, refuse_owned
+from controller.commissioning.show import progress, show, teller
+from controller.commissioning.wires import Owned, endpoint, fail_device, owned, owners
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE, Config, fail
-from drivers.api import DeviceError, Endpoint, Line, Wire
+from drivers.api import DeviceError, Endpoint, Line
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from drivers.scan import Device, Profiles, Scan, Told
+    from drivers.scan import Profiles, Scan
 
 MOST_HOSTS = 1024
 PORT = 502
+
+
+@dataclass(slots=True)
+class Results:
+    """Of all wires that were scanned, by us or by the service."""
+
+    found: list[FoundView] = field(default_factory=list)
+    known: list[KnownView] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+
+    def add(self, scan: ScanView) -> None:
+        self.found += scan.found
+        self.known += scan.known
+        self.notes += scan.notes
+        self.tables += [scan.fragment] if scan.fragment else []
 
 
 def scan(
@@ -29,71 +45,116 @@ def scan(
     tcp: Annotated[
         str | None, typer.Option(help="Addresses: 192.168.1.0/28, 192.168.1.7 or a name; with :PORT if not 502.")
     ] = None,
+    can: Annotated[
+        str | None, typer.Option(help="Power modules: can0, slcan:/dev/ttyACM0 or socketcand:HOST:PORT/CHANNEL.")
+    ] = None,
     baud: Annotated[
         list[int] | None, typer.Option(help="Only these; without it the common ones.", min=300, max=921600)
+    ] = None,
+    bitrate: Annotated[
+        list[int] | None, typer.Option(help="CAN: the bit rate of the bus.", min=10_000, max=1_000_000)
     ] = None,
     units: Annotated[str | None, typer.Option(help="Units to ask, such as 1-32,255.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Serial: all 247 units at all settings.")] = False,
 ) -> None:
-    """Find Modbus devices and propose device profiles. Only reads; two masters on one wire are refused.
+    """Find Modbus devices and power modules, and propose profiles. Only reads; a second master is refused.
+
+    A wire of the running site is scanned by the service, while cars charge.
 
     Such as: ampyard scan --port /dev/ttyUSB0, or: ampyard scan --tcp 192.168.1.0/28
     """
     from drivers.modbus.survey_line import ForeignMasterError
 
-    if (port is None) == (tcp is None):
-        raise typer.BadParameter("say where: either --port or --tcp")
-    profiles = {name: one for name, one in known(config).items() if one.driver == "modbus"}
+    if sum(one is not None for one in (port, tcp, can)) != 1:
+        raise typer.BadParameter("say where: one of --port, --tcp and --can")
+    if bitrate and can is None:
+        raise typer.BadParameter("--bitrate belongs to --can; a serial line has a --baud")
+    if can is not None:
+        from controller.commissioning.can_scan import scan_can
+
+        scan_can(config, can, bitrate or [])
+        return
     try:
-        if port is not None:
-            found = _serial(config, port, profiles, bauds=baud, units=units, full=full)
-        else:
-            found = _network(config, str(tcp), profiles, units=units)
+        results = _serial(config, port, baud, units, full=full) if port else _network(config, str(tcp), units)
     except ForeignMasterError as error:
         fail(str(error), EXIT_UNAVAILABLE)
     except DeviceError as error:
         fail_device(error)
-    _show(found)
+    show(results.found, results.notes, "\n\n".join(results.tables), results.known)
 
 
-def _serial(
-    config: Path,
-    port: str,
-    profiles: "Profiles",
-    *,
-    bauds: Sequence[int] | None,
-    units: str | None,
-    full: bool,
-) -> "Scan":
+def _serial(config: Path, port: str, bauds: Sequence[int] | None, units: str | None, *, full: bool) -> Results:
     from drivers.scan import SERIAL_UNITS, Wanted, scan_serial
 
     asked = SERIAL_UNITS if units is None else numbers(units)
     if not set(asked) <= set(SERIAL_UNITS):
         raise typer.BadParameter("on a serial wire units are from 1 to 247; 0 reaches every device")
-    refuse_owned(config, Line(port, 9600, "N", 1), "a scan")
-    with _progress() as bar:
-        return asyncio.run(
-            scan_serial(port, profiles, Wanted(bauds, asked, full or units is not None), told=_teller(bar))
-        )
+    owner = owned(config, Line(port, 9600, "N", 1))
+    if owner is not None:
+        _refuse_settings(owner, bauds)
+        results = Results()
+        results.add(_by_service(owner, () if units is None else asked))
+        return results
+    profiles = _modbus(config)
+    with progress() as bar:
+        wanted = Wanted(bauds, asked, full or units is not None)
+        return _ours(asyncio.run(scan_serial(port, profiles, wanted, told=teller(bar))))
 
 
-def _network(config: Path, text: str, profiles: "Profiles", *, units: str | None) -> "Scan":
+def _refuse_settings(owner: Owned, bauds: Sequence[int] | None) -> None:
+    """While the service runs, the wire has the settings of its bus."""
+    if not isinstance(owner.wire, Line) or bauds is None or set(bauds) == {owner.wire.baud}:
+        return
+    fail(
+        f"{owner.wire.port} is bus {owner.bus!r} of the site that runs here, at {owner.wire.baud} baud and parity "
+        f"{owner.wire.parity}: only that can be scanned while it runs. Leave --baud away, or stop the service "
+        "(systemctl stop ampyard; chargers then go to their fall-back).",
+        EXIT_UNAVAILABLE,
+    )
+
+
+def _network(config: Path, text: str, units: str | None) -> Results:
     from drivers.scan import likely_units, scan_tcp
 
-    wires = [one for one in hosts(text) if not _skipped(config, one)]
-    if not wires:
-        fail("nothing is left to scan", EXIT_UNAVAILABLE)
-    asked = likely_units(profiles, wires[0]) if units is None else numbers(units)
-    with _progress() as bar:
-        return asyncio.run(scan_tcp(wires, profiles, asked, told=_teller(bar)))
+    wires = hosts(text)
+    asked = None if units is None else numbers(units)
+    ours = owners(config, wires)
+    free = [wire for wire in wires if wire not in ours]
+    results = Results()
+    if free:
+        profiles = _modbus(config)
+        with progress() as bar:
+            units_there = likely_units(profiles, free[0]) if asked is None else asked
+            results = _ours(asyncio.run(scan_tcp(free, profiles, units_there, told=teller(bar))))
+    for owner in ours.values():
+        results.add(_by_service(owner, asked or ()))
+    return results
 
 
-def _skipped(config: Path, wire: Endpoint) -> bool:
-    """What the running service has stays with it: many devices serve one connection only."""
-    owner = owned(config, wire)
-    if owner is not None:
-        typer.echo(f"{wire.host}:{wire.port} is bus {owner.bus!r} of the site that runs here: left alone", err=True)
-    return owner is not None
+def _modbus(config: Path) -> "Profiles":
+    return {name: one for name, one in known(config).items() if one.driver == "modbus"}
+
+
+def _ours(found: "Scan") -> Results:
+    from controller.config.fragment import fragment
+    from controller.runtime.scanning import found_view
+
+    tables = "\n".join(fragment(found.devices)).strip()
+    return Results(
+        [found_view(one) for one in found.devices], notes=list(found.notes), tables=[tables] if tables else []
+    )
+
+
+def _by_service(owner: Owned, units: Sequence[int]) -> ScanView:
+    from controller.commissioning.running import scan_by_service
+
+    typer.echo(f"bus {owner.bus!r} belongs to the site that runs here: its service scans it", err=True)
+    with progress() as bar:
+        told = teller(bar, f"bus {owner.bus}")
+        scan = scan_by_service(owner, units, lambda view: told(view.text, view.done, view.of))
+    if scan.state is not ScanState.DONE:
+        fail(f"bus {owner.bus!r}: the scan ended early: {scan.text}", EXIT_FAILED)
+    return scan
 
 
 def hosts(text: str) -> list[Endpoint]:
@@ -135,54 +196,3 @@ def _span(part: str) -> range:
     if not 0 <= low <= high <= 255:
         raise ValueError(part)
     return range(low, high + 1)
-
-
-def _progress() -> "Progress":
-    """On a terminal a bar; the results go to standard output alone."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-def _teller(bar: "Progress") -> "Told":
-    task = bar.add_task("listening whether somebody else talks", total=None)
-
-    def told(text: str, done: int, of: int) -> None:
-        bar.update(task, description=text, completed=done, total=of)
-
-    return told
-
-
-def _show(found: "Scan") -> None:
-    from controller.commissioning.fragment import fragment
-
-    for note in found.notes:
-        typer.echo(f"note: {note}")
-    if not found.devices:
-        fail(
-            "nobody answered. Check power, A and B, termination and the unit ids; --baud tries other speeds, "
-            "--full all units at all settings.",
-            EXIT_FAILED,
-        )
-    for device in found.devices:
-        typer.echo("\n".join(_described(device)))
-    typer.echo(
-        "\n".join(("", "# For site.toml; check each line against the type plate.", *fragment(found.devices)))
-    )
-
-
-def _described(device: "Device") -> Iterator[str]:
-    yield f"{_wire(device.wire)}, unit {device.unit}:"
-    for match in device.matches[:5]:
-        why = f" ({'; '.join(match.why[:3])})" if match.why else ""
-        yield f"  {match.confidence.name.lower():<10} {match.profile.id}{why}"
-    if not device.matches and not device.notes:
-        yield "  answers, but fits no device profile: see firmware-profiles/README.md to describe it"
-    yield from (f"  note: {note}" for note in device.notes)
-
-
-def _wire(wire: Wire) -> str:
-    if isinstance(wire, Line):
-        return f"{wire.port} {wire.baud} 8{wire.parity}{wire.stop_bits}"
-    return f"{wire.host}:{wire.port}"

@@ -1,6 +1,7 @@
 """From the options of a command to a wire, and whether it is free: a port serves one master."""
 
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os.path import realpath
 from pathlib import Path
@@ -12,6 +13,7 @@ from controller.config.problems import ConfigError
 from controller.config.slices import SiteConfig
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE, fail, local_address
 from drivers.api import DeviceError, Endpoint, Fault, Line, Wire
+from drivers.can.frame import CanLine, Slcan, SocketCan, Socketcand
 from drivers.profile import DeviceProfile
 
 ALIVE_S = 2.0
@@ -34,13 +36,21 @@ class Owned:
 
     bus: str
     address: str
+    wire: Wire | CanLine
+    """With the settings that the service gives it."""
 
 
 def serial_wire(port: str, profile: DeviceProfile | None, given: Settings) -> Line:
     """The line with what was said, else with the profile's settings, else 9600 8N1."""
     usual = None if profile is None else profile.rtu
-    baud, parity, stop_bits = (9600, "N", 1) if usual is None else (usual.baud, usual.parity, usual.stop_bits)
-    return Line(port, given.baud or baud, given.parity or parity, given.stop_bits or stop_bits)
+    if usual is None:
+        return Line(port, given.baud or 9600, given.parity or "N", given.stop_bits or 1)
+    baud, parity, stop_bits = (
+        given.baud or usual.baud,
+        given.parity or usual.parity,
+        given.stop_bits or usual.stop_bits,
+    )
+    return Line(port, baud, parity, stop_bits, usual.bits, usual.framing)
 
 
 def endpoint(text: str, profile: DeviceProfile | None = None) -> Endpoint:
@@ -58,24 +68,34 @@ def endpoint(text: str, profile: DeviceProfile | None = None) -> Endpoint:
     return Endpoint(host.strip("[]"), int(port))
 
 
-def owned(config: Path, wire: Wire) -> Owned | None:
+def owned(config: Path, wire: Wire | CanLine) -> Owned | None:
     """Whether the site of this configuration runs now and has this wire; None also where there is no such site."""
+    return owners(config, [wire]).get(wire)
+
+
+def owners(config: Path, wires: Iterable[Wire | CanLine]) -> dict[Wire | CanLine, Owned]:
+    """Those of the wires that the running site has."""
     site = _site(config)
-    bus = None if site is None else next((one for one in site.plant.buses if _same(one.wire, wire)), None)
-    if site is None or bus is None:
-        return None
+    if site is None:
+        return {}
     address = local_address(site.web)
-    return Owned(bus.id, address) if _runs(address) else None
+    found = {
+        wire: Owned(bus.id, address, bus.wire)
+        for wire in wires
+        for bus in site.plant.buses
+        if _same(bus.wire, wire)
+    }
+    return found if found and _runs(address) else {}
 
 
-def refuse_owned(config: Path, wire: Wire, what: str) -> None:
-    """End with a hint where the running service has the wire."""
+def refuse_owned(config: Path, wire: Line | CanLine, why: str) -> None:
+    """End with a hint where the running service has the wire. `why` says what cannot be done beside it."""
     owner = owned(config, wire)
     if owner is not None:
         fail(
-            f"{_name(wire)} is bus {owner.bus!r} of the site that runs here, and a bus has one master: "
-            f"{what} would disturb its control. Stop the service first (systemctl stop ampyard; chargers then go "
-            "to their fall-back), or look at its values with `ampyard bus`.",
+            f"{name_of(wire)} is bus {owner.bus!r} of the site that runs here, and a bus has one master: {why}. "
+            "Stop the service first (systemctl stop ampyard; chargers then go to their fall-back), or look at its "
+            "values with `ampyard bus`.",
             EXIT_UNAVAILABLE,
         )
 
@@ -105,11 +125,18 @@ def _site(config: Path) -> SiteConfig | None:
         return None
 
 
-def _same(one: Wire, other: Wire) -> bool:
-    if isinstance(one, Line) and isinstance(other, Line):
+def _same(one: Wire | CanLine, other: Wire | CanLine) -> bool:
+    """Whatever the settings: a port has one master."""
+    if isinstance(one, Line | Slcan) and isinstance(other, Line | Slcan):
         return realpath(one.port) == realpath(other.port)
-    if isinstance(one, Line) or isinstance(other, Line):
-        return False
+    if isinstance(one, SocketCan) and isinstance(other, SocketCan):
+        return one.channel == other.channel
+    if isinstance(one, Socketcand) and isinstance(other, Socketcand):
+        return one.channel == other.channel and _same_host(one, other)
+    return isinstance(one, Endpoint) and isinstance(other, Endpoint) and _same_host(one, other)
+
+
+def _same_host(one: Endpoint | Socketcand, other: Endpoint | Socketcand) -> bool:
     return one.port == other.port and not _addresses(one.host).isdisjoint(_addresses(other.host))
 
 
@@ -121,8 +148,16 @@ def _addresses(host: str) -> set[str]:
         return {host}
 
 
-def _name(wire: Wire) -> str:
-    return wire.port if isinstance(wire, Line) else f"{wire.host}:{wire.port}"
+def name_of(wire: Wire | CanLine) -> str:
+    match wire:
+        case Line() | Slcan():
+            return wire.port
+        case SocketCan():
+            return wire.channel
+        case Socketcand():
+            return f"{wire.host}:{wire.port}/{wire.channel}"
+        case Endpoint():
+            return f"{wire.host}:{wire.port}"
 
 
 def _runs(address: str) -> bool:

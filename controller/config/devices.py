@@ -1,120 +1,81 @@
 """Buses, EVSEs, meters and readers of site.toml: what fits what, and what cannot work (R12, R13)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from controller.allocation.circuits import Rotation, SupplyPoint
 from controller.charging.records import Route
+from controller.config.catalogue import Catalogue
 from controller.config.circuits import milli
+from controller.config.dc import dc_point, only_dc, read_outlet
 from controller.config.document import (
     ROTATIONS,
     SINGLE_PHASE,
     TWO_PHASE,
     BusTable,
+    CanTable,
     Document,
     EvseTable,
-    MeterTable,
     ReaderTable,
     RtuTable,
     TcpTable,
 )
 from controller.config.problems import doubles
+from controller.config.stacks import can_line
 from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, ReaderSlice
-from drivers.api import Endpoint, EvseSetup, Line, MeterSetup, ReaderSetup, Wire
+from drivers.api import DcSetup, Endpoint, EvseSetup, Line, MeterSetup, ReaderSetup, Wire
+from drivers.can.frame import CanLine, Slcan, SocketCan, Socketcand
 from drivers.profile import DeviceProfile
+from drivers.profile_schema import CurrentSetpoint
 
-_NO_EVDEV = "needs the package evdev: install Debian's python3-evdev, or ampyard[keyboard]"
+if TYPE_CHECKING:
+    from drivers.dc.plan import StackPlan
+from drivers.profile_schema import RtuDefaults, usual_bits
+
+_EXTRAS = {
+    "keyboard": ("evdev", "needs the package evdev: install Debian's python3-evdev, or ampyard[keyboard]"),
+    "pcsc": (
+        "smartcard",
+        "needs the package pyscard: install Debian's python3-pyscard and pcscd, or ampyard[pcsc]",
+    ),
+}
+"""By driver: the module that it imports, and what to do without."""
 
 MEASURES = "energy_import_total"
-LAST_UNIT = 247
-"""Modbus over serial line, section 2.2: 0 is the broadcast, 248 to 255 are reserved."""
+CONTACTORS = "contactors"
+"""Several may be switched by one module."""
+SHORT_BITS = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What device entries are read against."""
-
-    document: Document
-    profiles: Mapping[str, DeviceProfile]
-    problems: list[str]
-
-    def bus(self, name: str) -> BusTable | None:
-        return next((bus for bus in self.document.buses if bus.id == name), None)
-
-    def check_bus(self, where: str, name: str) -> BusTable | None:
-        bus = self.bus(name)
-        if bus is None:
-            self.complain(f"{where}.bus", f"there is no bus {name!r}")
-        return bus
-
-    def complain(self, where: str, what: str) -> None:
-        self.problems.append(f"{where}: {what}")
-
-    def profile(self, where: str, name: str, kind: str) -> DeviceProfile | None:
-        profile = self.profiles.get(name)
-        if profile is None:
-            self.complain(f"{where}.profile", f"there is no device profile {name!r}; see firmware-profiles/")
-        elif profile.identity.kind != kind:
-            self.complain(f"{where}.profile", f"{name!r} describes a {profile.identity.kind}, not a {kind}")
-            return None
-        return profile
-
-    def unit(self, where: str, table: EvseTable | MeterTable, profile: DeviceProfile) -> int:
-        """The unit id: as configured, else the profile's for this kind of wire."""
-        bus = self.check_bus(where, table.bus)
-        if bus is None:
-            return table.unit or 1
-        defaults = profile.rtu if isinstance(bus, RtuTable) else profile.tcp
-        if defaults is None:
-            self.complain(f"{where}.bus", f"{table.profile!r} has no {bus.kind}")
-            return table.unit or 1
-        unit = defaults.unit if table.unit is None else table.unit
-        if isinstance(bus, RtuTable) and not 1 <= unit <= LAST_UNIT:
-            self.complain(
-                f"{where}.unit", f"must be from 1 to {LAST_UNIT} on a serial wire: 0 reaches every device"
-            )
-        return unit
-
-
-def read_evses(catalogue: Catalogue) -> tuple[EvseSlice, ...]:
-    slices = [_evse(table, catalogue) for table in catalogue.document.evses]
+def read_evses(catalogue: Catalogue, stacks: "Sequence[StackPlan]" = ()) -> tuple[EvseSlice, ...]:
+    slices = [_evse(table, catalogue, stacks) for table in catalogue.document.evses]
     found = tuple(evse for evse in slices if evse is not None)
     _check_units(found, catalogue)
     return found
 
 
-def _evse(table: EvseTable, catalogue: Catalogue) -> EvseSlice | None:
+def _evse(table: EvseTable, catalogue: Catalogue, stacks: "Sequence[StackPlan]") -> EvseSlice | None:
     where = f"evses[{table.id}]"
-    profile = catalogue.profile(where, table.profile, "charger")
+    profile = catalogue.profile(where, table.profile, "charger", "secc")
     if table.circuit not in {circuit.id for circuit in catalogue.document.circuits}:
         catalogue.complain(f"{where}.circuit", f"there is no circuit {table.circuit!r}")
     rotation = _rotation(table, catalogue)
     if profile is None:
         catalogue.check_bus(where, table.bus)
         return None
-    if profile.setpoint is None:
+    setup: EvseSetup | DcSetup
+    if profile.kind == "secc":
+        setup = read_outlet(table, profile, catalogue=catalogue, stacks=stacks)
+        point = dc_point(table, setup, rotation, stacks=stacks)
+    elif profile.setpoint is not None:
+        setup = _charger(table, profile, catalogue)
+        point = _ac_point(table, setup, profile.setpoint, rotation=rotation)
+        _check_grid(where, point, catalogue)
+    else:
         catalogue.complain(f"{where}.profile", f"{table.profile!r} takes no setpoint and cannot be controlled")
         return None
-    if table.outlet > profile.modbus.outlets:
-        catalogue.complain(f"{where}.outlet", f"{table.profile!r} has {profile.modbus.outlets}")
-    setup = _evse_setup(table, profile, catalogue)
-    point = SupplyPoint(
-        id=table.id,
-        circuit=table.circuit,
-        rotation=rotation,
-        phases=table.phases,
-        min_ma=setup.min_ma,
-        max_ma=setup.max_ma,
-        step_ma=milli(profile.setpoint.step_a),
-        latency_s=profile.setpoint.latency_s,
-        raise_interval_s=profile.setpoint.raise_interval_s,
-        most_raise_ma=0 if table.largest_raise_a is None else milli(table.largest_raise_a),
-    )
-    _check_currents(where, setup, profile, catalogue)
-    _check_grid(where, point, catalogue)
-    _check_watchdog(table, setup, profile, catalogue)
     _check_billing(table, profile, catalogue)
     return EvseSlice(
         setup=setup,
@@ -124,6 +85,33 @@ def _evse(table: EvseTable, catalogue: Catalogue) -> EvseSlice | None:
         meter=table.meter,
         billed_by=table.billed_by or catalogue.document.site.billed_by,
         route=_route(table.id, catalogue.document),
+    )
+
+
+def _charger(table: EvseTable, profile: DeviceProfile, catalogue: Catalogue) -> EvseSetup:
+    where = f"evses[{table.id}]"
+    if table.outlet > profile.modbus.outlets:
+        catalogue.complain(f"{where}.outlet", f"{table.profile!r} has {profile.modbus.outlets}")
+    for what in only_dc(table):
+        catalogue.complain(f"{where}.{what.partition(': ')[0]}", what.partition(": ")[2])
+    setup = _evse_setup(table, profile, catalogue)
+    _check_currents(where, setup, profile, catalogue)
+    _check_watchdog(table, setup, profile, catalogue)
+    return setup
+
+
+def _ac_point(table: EvseTable, setup: EvseSetup, form: CurrentSetpoint, *, rotation: Rotation) -> SupplyPoint:
+    return SupplyPoint(
+        id=table.id,
+        circuit=table.circuit,
+        rotation=rotation,
+        phases=table.phases,
+        min_ma=setup.min_ma,
+        max_ma=setup.max_ma,
+        step_ma=milli(form.step_a),
+        latency_s=form.latency_s,
+        raise_interval_s=form.raise_interval_s,
+        most_raise_ma=0 if table.largest_raise_a is None else milli(table.largest_raise_a),
     )
 
 
@@ -225,14 +213,13 @@ def _check_units(evses: tuple[EvseSlice, ...], catalogue: Catalogue) -> None:
         if catalogue.bus(evse.bus) is None:
             continue
         key = (evse.bus, evse.setup.unit)
-        other = outlets.setdefault((*key, evse.setup.outlet), evse.id)
+        outlet = evse.setup.outlet
+        other = outlets.setdefault((*key, outlet), evse.id)
         if owners.setdefault(key, evse.profile.identity.id) != evse.profile.identity.id:
             what = f"unit {key[1]} on {key[0]!r} is another model already; each device needs its own"
             catalogue.complain(f"evses[{evse.id}].unit", what)
         elif other != evse.id:
-            what = (
-                f"unit {key[1]}, outlet {evse.setup.outlet} on {key[0]!r} is {other!r} already; each needs its own"
-            )
+            what = f"unit {key[1]}, outlet {outlet} on {key[0]!r} is {other!r} already; each needs its own"
             catalogue.complain(f"evses[{evse.id}].unit", what)
     for meter in catalogue.document.meters:
         profile = catalogue.profiles.get(meter.profile)
@@ -242,6 +229,15 @@ def _check_units(evses: tuple[EvseSlice, ...], catalogue: Catalogue) -> None:
         if owners.setdefault((meter.bus, unit), meter.id) != meter.id:
             what = f"unit {unit} on {meter.bus!r} is taken; each device needs its own"
             catalogue.complain(f"meters[{meter.id}].unit", what)
+    _check_contactors(owners, catalogue)
+
+
+def _check_contactors(owners: dict[tuple[str, int], str], catalogue: Catalogue) -> None:
+    for stack in catalogue.document.power_modules:
+        for switch in stack.switches:
+            if owners.setdefault((switch.bus, switch.unit), CONTACTORS) != CONTACTORS:
+                what = f"unit {switch.unit} on {switch.bus!r} is another device; contactors need their own"
+                catalogue.complain(f"power_modules[{stack.id}].switches[{switch.evse}].unit", what)
 
 
 def read_meters(catalogue: Catalogue) -> tuple[MeterSlice, ...]:
@@ -270,8 +266,9 @@ def read_readers(catalogue: Catalogue) -> tuple[ReaderSlice, ...]:
         if profile is not None and profile.serial is None and table.baud is not None:
             catalogue.complain(f"readers[{table.id}].baud", f"{table.profile!r} has no serial line; remove the key")
         if profile is not None:
-            if profile.driver == "keyboard" and find_spec("evdev") is None:
-                catalogue.complain(f"readers[{table.id}].profile", _NO_EVDEV)
+            module, remedy = _EXTRAS.get(profile.driver, ("", ""))
+            if module and find_spec(module) is None:
+                catalogue.complain(f"readers[{table.id}].profile", remedy)
             found.append(_reader(table, profile))
     return tuple(found)
 
@@ -282,32 +279,58 @@ def _reader(table: ReaderTable, profile: DeviceProfile) -> ReaderSlice:
 
 def read_buses(catalogue: Catalogue) -> tuple[BusSlice, ...]:
     """One wire each; its serial settings are its own or those on which all its devices agree."""
-    buses = tuple(BusSlice(table.id, _wire(table, catalogue)) for table in catalogue.document.buses)
-    places = [bus.wire.port if isinstance(bus.wire, Line) else f"{bus.wire.host}:{bus.wire.port}" for bus in buses]
+    wires = {table.id: _wire(table, catalogue) for table in catalogue.document.buses}
+    buses = tuple(BusSlice(name, wire) for name, wire in wires.items() if wire is not None)
+    places = [_place(bus.wire) for bus in buses]
     places += [reader.port for reader in catalogue.document.readers]
     catalogue.problems.extend(f"buses: {place} is used twice; one wire is one bus" for place in doubles(places))
     return buses
 
 
-def _wire(table: BusTable, catalogue: Catalogue) -> Wire:
+def _place(wire: Wire | CanLine) -> str:
+    """What no two buses can share."""
+    match wire:
+        case Line(port=port) | Slcan(port=port):
+            return port
+        case Socketcand():
+            return f"{wire.host}:{wire.port}, {wire.channel}"
+        case SocketCan(channel=channel):
+            return channel
+        case Endpoint():
+            return f"{wire.host}:{wire.port}"
+
+
+def _wire(table: BusTable, catalogue: Catalogue) -> Wire | CanLine | None:
     if isinstance(table, TcpTable):
         return Endpoint(table.host, table.port)
+    if isinstance(table, CanTable):
+        return can_line(table, catalogue)
     document = catalogue.document
     names = [evse.profile for evse in document.evses if evse.bus == table.id]
     names += [meter.profile for meter in document.meters if meter.bus == table.id]
     lines = [profile.rtu for name in names if (profile := catalogue.profiles.get(name)) and profile.rtu]
-    first = lines[0] if lines else None
-    wanted = {
-        (table.baud or line.baud, table.parity or line.parity, table.stop_bits or line.stop_bits) for line in lines
-    }
+    wanted = {_line(table, line) for line in lines} or {_line(table, None)}
     if len(wanted) > 1:
         catalogue.complain(
             f"buses[{table.id}]",
-            "its devices differ in baud, parity or stop bits by default: set them alike and state it here",
+            "its devices differ in baud, parity, stop bits or framing by default: set them alike and state it here",
         )
+    found = _line(table, lines[0] if lines else None)
+    if found.framing == "rtu" and found.data_bits == SHORT_BITS:
+        catalogue.complain(f"buses[{table.id}].data_bits", 'must be 8: only framing = "ascii" works with 7')
+    return found
+
+
+def _line(table: RtuTable, usual: RtuDefaults | None) -> Line:
+    """The line with what the site says, else with the settings of a device on it."""
+    usual = usual or RtuDefaults(baud=9600, parity="N", stop_bits=1)
+    framing = table.framing or usual.framing
+    same = framing == usual.framing
     return Line(
         table.port,
-        table.baud or (first.baud if first else 9600),
-        table.parity or (first.parity if first else "N"),
-        table.stop_bits or (first.stop_bits if first else 1),
+        table.baud or usual.baud,
+        table.parity or usual.parity,
+        table.stop_bits or usual.stop_bits,
+        table.data_bits or (usual.bits if same else usual_bits(framing)),
+        framing,
     )

@@ -5,44 +5,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from controller.allocation.circuits import Rotation
 from controller.charging.local_time import DAY_MIN, clock_minutes
 from controller.charging.modes import HEAVIEST, HIGHEST_PRIORITY, MOST_ENERGY_WH
 from controller.charging.tokens import BilledBy
-
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
-"""Appears in logs, metrics and topics; never reused (R21)."""
-
-
-Whole = Annotated[int, Strict()]
-"""Without Strict, `true` would be a number, "yes" a switch and "16" an ampere."""
-Number = Annotated[float, Strict()]
-Switch = Annotated[bool, Strict()]
-
-
-def _decimal(value: object) -> object:
-    """Amperes are decimals: 0.1 + 0.2 must not matter to a fuse."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("amperes", "must be a number of amperes, without quotes")
-    return Decimal(str(value))
-
-
-def _three(value: object) -> object:
-    """One value stands for all three phases."""
-    return value if isinstance(value, list | tuple) else [value, value, value]
-
-
-Amperes = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=10_000)]
-PerPhase = Annotated[tuple[Amperes, Amperes, Amperes], BeforeValidator(_three)]
-Seconds = Annotated[Number, Field(gt=0, le=3600)]
-
-
-class Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
-
+from controller.config.fields import Amperes, Id, Number, PerPhase, Plain, Seconds, Switch, Table, Whole, plain
 
 SUPPLIES = ("three-phase-star", "single-phase")
 
@@ -102,6 +72,8 @@ class RtuTable(Table):
     baud: Annotated[Whole, Field(ge=300, le=921_600)] | None = None
     parity: Literal["N", "E", "O"] | None = None
     stop_bits: Annotated[Whole, Field(ge=1, le=2)] | None = None
+    framing: Literal["rtu", "ascii"] | None = None
+    data_bits: Annotated[Whole, Field(ge=7, le=8)] | None = None
 
 
 class TcpTable(Table):
@@ -111,7 +83,47 @@ class TcpTable(Table):
     port: Whole = Field(default=502, ge=1, le=65535)
 
 
-BusTable = Annotated[RtuTable | TcpTable, Field(discriminator="kind")]
+def _port(value: object) -> object:
+    """A path or a number; which of them belongs to the interface is looked at later."""
+    if (isinstance(value, str) and value) or (type(value) is int and 1 <= value <= 65535):
+        return value
+    raise PydanticCustomError("port", "must be a serial port such as /dev/ttyACM0, or a TCP port")
+
+
+class CanTable(Table):
+    id: Id
+    kind: Literal["can"]
+    interface: Literal["socketcan", "slcan", "socketcand"]
+    bitrate: Annotated[Whole, Field(ge=10_000, le=1_000_000)]
+    channel: Annotated[str, Field(min_length=1)] | None = None
+    port: Annotated[str | int | None, BeforeValidator(_port)] = None
+    """Of slcan a path, of socketcand a number."""
+    host: Annotated[str, Field(min_length=1)] | None = None
+
+
+ModbusTable = RtuTable | TcpTable
+BusTable = Annotated[ModbusTable | CanTable, Field(discriminator="kind")]
+
+
+class SwitchTable(Table):
+    """A contactor between a stack and one outlet: the coil that closes it, the input that shows it."""
+
+    evse: Id
+    bus: Id
+    unit: Annotated[Whole, Field(ge=0, le=255)] = 1
+    coil: Annotated[Whole, Field(ge=0, le=65535)]
+    feedback: Annotated[Whole, Field(ge=0, le=65535)]
+
+
+class StackTable(Table):
+    """Power modules that are always switched together."""
+
+    id: Id
+    profile: str
+    bus: Id
+    addresses: Annotated[tuple[Annotated[Whole, Field(ge=0, le=255)], ...], Field(min_length=1)]
+    evse: Id
+    switches: tuple[SwitchTable, ...] = ()
 
 
 class MeterTable(Table):
@@ -139,6 +151,8 @@ class EvseTable(Table):
     watchdog_timeout_s: Seconds | None = None
     power_up_current_a: Amperes | None = None
     largest_raise_a: Amperes | None = None
+    max_power_kw: Annotated[Plain, Field(gt=0, le=1000)] | None = None
+    efficiency: Annotated[Plain, Field(ge=Decimal("0.5"), le=1)] | None = None
     meter: Id | None = None
     billed_by: BilledBy | None = None
 
@@ -209,13 +223,6 @@ class RuleTable(Table):
     by: Clock | None = None
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("number", "must be a number, without quotes")
-    return Decimal(str(value))
-
-
-Plain = Annotated[Decimal, BeforeValidator(_plain), Field(allow_inf_nan=False)]
 Cap = Annotated[Plain, Field(ge=0, le=100_000_000)]
 """In the unit of its limit."""
 
@@ -280,7 +287,7 @@ FallBackCap = Annotated[
 
 
 def _fixed(value: object) -> object:
-    return value if value == "en14a" else _plain(value)
+    return value if value == "en14a" else plain(value)
 
 
 class LimitTable(Table):
@@ -338,6 +345,7 @@ class Document(Table):
     buses: tuple[BusTable, ...] = ()
     meters: tuple[MeterTable, ...] = ()
     evses: tuple[EvseTable, ...] = ()
+    power_modules: tuple[StackTable, ...] = ()
     readers: tuple[ReaderTable, ...] = ()
     tokens: tuple[TokenTable, ...] = ()
     rules: tuple[RuleTable, ...] = ()

@@ -7,7 +7,7 @@ from controller.allocation.circuits import Circuit, SupplyPoint, Tree
 from controller.allocation.image import Layout, Scope
 from controller.allocation.limits import RATING
 from controller.charging.local_time import DAYS, EVERY_DAY, Window
-from controller.config.devices import Catalogue
+from controller.config.catalogue import Catalogue
 from controller.config.document import LimitTable, WindowTable
 from controller.config.sensors import wrong_register
 from controller.runtime.dimming import LEAST_W, budget_w, counted
@@ -55,6 +55,7 @@ def _check_names(catalogue: Catalogue) -> None:
     taken = {RATING}
     for entries in (document.circuits, document.buses, document.meters, document.evses, document.readers):
         taken.update(one.id for one in entries)
+    taken.update(one.id for one in document.power_modules)
     ours = [("limits", one.id) for one in document.limits] + [("inputs", one.id) for one in document.inputs]
     for kind, name in ours:
         if name in taken:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+KINDS_OF_BUS = frozenset({"modbus-rtu", "modbus-tcp", "can"})
+"""They name the member of a union in pydantic's paths, and are no keys."""
 EXIT_CONFIG = 78
 """Exit status for a configuration that cannot work (sysexits.h EX_CONFIG)."""
 
@@ -30,7 +32,7 @@ def _what(fault: ErrorDetails) -> str:
         case "missing":
             return "is missing"
         case "union_tag_not_found" | "union_tag_invalid":
-            return "its kind is missing or unknown; it must be modbus-rtu or modbus-tcp"
+            return "its kind is missing or unknown; it must be modbus-rtu, modbus-tcp or can"
         case "model_type" | "model_attributes_type" | "dict_type":
             return "must be a table"
         case "tuple_type":
@@ -48,7 +50,7 @@ def _path(location: tuple[int | str, ...], data: object) -> str:
                 break  # one number stands for three phases
             data = data[part] if part < len(data) else None
             text += f"[{name_of(data, part)}]"
-        elif part not in {"modbus-rtu", "modbus-tcp"}:
+        elif part not in KINDS_OF_BUS:
             data = data.get(part) if isinstance(data, dict) else None
             text += f".{part}" if text else part
     return text

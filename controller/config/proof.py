@@ -1,14 +1,20 @@
 """R2 for a configuration: its fall-back facts, the proof's rows, and what an installer should know besides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controller.allocation.proof import FallBackFacts, ProofRow, prove
+from controller.config.dc import dc_facts, dc_notes
 from controller.config.problems import ConfigError
 from controller.config.read import read
 from controller.config.slices import SiteConfig
 from controller.runtime.slices import EvseSlice
+from drivers.api import DcSetup, Endpoint, Line
 from drivers.modbus.meter import has_signs
+
+if TYPE_CHECKING:
+    from drivers.dc.plan import StackPlan
 
 
 def load(path: Path) -> SiteConfig:
@@ -24,17 +30,21 @@ def load(path: Path) -> SiteConfig:
 
 
 def proof(config: SiteConfig) -> tuple[ProofRow, ...]:
-    return prove(config.plant.layout, [_facts(evse) for evse in config.plant.evses])
+    stacks = [stack for cluster in config.plant.clusters for stack in cluster.stacks]
+    return prove(config.plant.layout, [_facts(evse, stacks) for evse in config.plant.evses])
 
 
-def _facts(evse: EvseSlice) -> FallBackFacts:
+def _facts(evse: EvseSlice, stacks: "Sequence[StackPlan]") -> FallBackFacts:
+    setup = evse.setup
+    if isinstance(setup, DcSetup):
+        return dc_facts(setup, stacks)
     return FallBackFacts(
         evse=evse.id,
         bus=evse.bus,
-        watchdog_timeout_s=evse.setup.watchdog_timeout_s if evse.profile.watchdog else None,
-        failsafe_ma=evse.setup.failsafe_ma,
+        watchdog_timeout_s=setup.watchdog_timeout_s if evse.profile.watchdog else None,
+        failsafe_ma=setup.failsafe_ma,
         holds_last=evse.profile.identity.fall_back == "hold_last",
-        power_up_ma=evse.setup.power_up_ma,
+        power_up_ma=setup.power_up_ma,
     )
 
 
@@ -55,6 +65,8 @@ def notes(config: SiteConfig) -> Iterator[str]:
         name = evse.profile.identity.id
         if evse.profile.enable is None:
             yield f"evses[{evse.id}]: {name} cannot be locked; without a session it is held at 0 A only"
+        if isinstance(evse.setup, DcSetup):
+            continue
         if evse.profile.watchdog is None:
             yield f"evses[{evse.id}]: {name} has no watchdog; its maximum is reserved when it is lost"
         if evse.setup.power_up_ma is None:
@@ -62,9 +74,11 @@ def notes(config: SiteConfig) -> Iterator[str]:
                 f"evses[{evse.id}]: {name} says nothing of its current after a black-out, so its maximum counts; "
                 "measure it (supply off and on with a car connected) and state power_up_current_a"
             )
+    yield from dc_notes(config.plant)
     wires = {bus.id: bus.wire for bus in config.plant.buses}
     for meter in config.plant.meters:
-        if not has_signs(wires[meter.bus], meter.profile):
+        wire = wires[meter.bus]
+        if isinstance(wire, Line | Endpoint) and not has_signs(wire, meter.profile):
             yield f"meters[{meter.id}]: {meter.profile.id} shows no direction; not where power is exported (R8)"
     yield from _of_links(config)
 

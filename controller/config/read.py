@@ -1,17 +1,21 @@
 """Reads site.toml: `read(path)` gives the whole configuration or every problem at once."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from controller.allocation.image import Layout
 from controller.charging.tokens import BilledBy, SiteAccount, is_random
+from controller.config.catalogue import Catalogue
 from controller.config.circuits import milli, read_circuits
 from controller.config.credentials import password
-from controller.config.devices import Catalogue, read_buses, read_evses, read_meters, read_readers
+from controller.config.devices import read_buses, read_evses, read_meters, read_readers
 from controller.config.document import CsmsTable, Document
 from controller.config.limits import read_limits
 from controller.config.mqtt import read_mqtt
@@ -20,6 +24,7 @@ from controller.config.remainder import sound_part
 from controller.config.rules import read_rules
 from controller.config.sensors import read_sensors
 from controller.config.slices import SiteConfig
+from controller.config.stacks import module_models, read_clusters, read_stacks
 from controller.config.wires import check_wires
 from controller.csms.schemas import Version
 from controller.csms.slice import CsmsSlice, StationSlice, refusal
@@ -27,6 +32,11 @@ from controller.csms.variables import VariableError, first_values
 from controller.runtime.slices import EvseSlice, PlantSlice
 from controller.web.slice import WebSlice
 from drivers.profile import DeviceProfile, ProfileError, builtin_folder, catalogue
+
+if TYPE_CHECKING:
+    from drivers.can.module_profile import ModuleModel
+
+    Modules = Callable[[], Mapping[str, ModuleModel]]
 
 OWN_PROFILES = "profiles"
 """Folder beside site.toml for device profiles of the site's own."""
@@ -39,31 +49,45 @@ def read(path: Path) -> SiteConfig:
         ConfigError: with every problem found.
     """
     folder = path.parent.resolve()
-    return examine(_load(path), folder, _profiles(folder / OWN_PROFILES))
+    own = folder / OWN_PROFILES
+    return examine(_load(path), folder, _profiles(own), modules=partial(module_models, own))
 
 
-def examine(data: Mapping[str, object], folder: Path, profiles: Mapping[str, DeviceProfile]) -> SiteConfig:
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The device profiles, and the models of power modules, which are read only where a site has some."""
+
+    profiles: Mapping[str, DeviceProfile]
+    modules: "Modules"
+
+
+def examine(
+    data: Mapping[str, object],
+    folder: Path,
+    profiles: Mapping[str, DeviceProfile],
+    *,
+    modules: "Modules" = dict,
+) -> SiteConfig:
     """The same from parsed TOML; `folder` is what relative paths in it refer to.
 
     Raises:
         ConfigError: with every problem found.
     """
     problems: list[str] = []
+    library = Library(profiles, modules)
     try:
         document = Document.model_validate(data)
     except ValidationError as error:
         problems += of_validation(error, data)
-        problems += _of_the_rest(data, error, folder, profiles)
+        problems += _of_the_rest(data, error, folder, library)
         raise ConfigError(dict.fromkeys(problems)) from error
-    config = _build(document, folder, profiles, problems)
+    config = _build(document, folder, library, problems)
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return config
 
 
-def _of_the_rest(
-    data: Mapping[str, object], error: ValidationError, folder: Path, profiles: Mapping[str, DeviceProfile]
-) -> list[str]:
+def _of_the_rest(data: Mapping[str, object], error: ValidationError, folder: Path, library: Library) -> list[str]:
     """What else is wrong, so that everything is listed at once: of the entries that are sound in shape."""
     rest = sound_part(data, error)
     try:
@@ -71,7 +95,7 @@ def _of_the_rest(
     except ValidationError:
         return []
     problems: list[str] = []
-    _build(document, folder, profiles, problems)
+    _build(document, folder, library, problems)
     return [problem for problem in problems if not rest.explains(problem)]
 
 
@@ -84,6 +108,16 @@ def _load(path: Path) -> dict[str, object]:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
 
 
+def site_profiles(path: Path) -> Mapping[str, DeviceProfile]:
+    """All device profiles that the site of this file can use.
+
+    Raises:
+        ProfileError: one of its own has faults.
+    """
+    own = path.parent.resolve() / OWN_PROFILES
+    return catalogue(builtin_folder(), *([own] if own.is_dir() else []))
+
+
 def _profiles(own: Path) -> Mapping[str, DeviceProfile]:
     """The shipped device profiles, and the site's own, which replace shipped ones of the same id."""
     try:
@@ -92,12 +126,13 @@ def _profiles(own: Path) -> Mapping[str, DeviceProfile]:
         raise ConfigError(error.problems) from error
 
 
-def _build(
-    document: Document, folder: Path, profiles: Mapping[str, DeviceProfile], problems: list[str]
-) -> SiteConfig:
-    devices = Catalogue(document, profiles, problems)
+def _build(document: Document, folder: Path, library: Library, problems: list[str]) -> SiteConfig:
+    modules = library.modules() if document.power_modules else {}
+    devices = Catalogue(document, library.profiles, modules, problems)
     _check_names(document, problems)
-    evses = read_evses(devices)
+    stacks = read_stacks(devices)
+    evses = read_evses(devices, stacks)
+    clusters = read_clusters(devices, evses, stacks)
     meters = read_meters(devices)
     buses = read_buses(devices)
     check_wires(buses, evses, meters, problems)
@@ -116,7 +151,7 @@ def _build(
         name=document.site.name,
         state_dir=folder / document.site.state_dir,
         cycle_s=document.site.cycle_s,
-        plant=PlantSlice(layout, buses, evses, meters, read_readers(devices), read_sensors(devices)),
+        plant=PlantSlice(layout, buses, evses, meters, read_readers(devices), read_sensors(devices), clusters),
         accounts=_accounts(document, problems),
         rules=read_rules(document, evses, meters, problems=problems),
         limits=read_limits(devices, layout),
@@ -135,8 +170,10 @@ def _groups(csms: CsmsSlice | None) -> dict[str, frozenset[str]]:
 def _check_names(document: Document, problems: list[str]) -> None:
     """One name space for all that can be alarmed about."""
     names = [entry.id for entry in (*document.buses, *document.evses, *document.meters, *document.readers)]
+    names += [stack.id for stack in document.power_modules]
     problems.extend(
-        f"{name}: two buses, EVSEs, meters or readers have this id; each needs its own" for name in doubles(names)
+        f"{name}: two buses, EVSEs, stacks of power modules, meters or readers have this id; each needs its own"
+        for name in doubles(names)
     )
     circuits = doubles(circuit.id for circuit in document.circuits)
     problems.extend(f"circuits[{name}].id: is used twice" for name in circuits)

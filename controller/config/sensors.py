@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from controller.config.devices import LAST_UNIT, Catalogue
-from controller.config.document import AmountTable, InputTable, LevelTable, RegisterTable, RtuTable
+from controller.config.catalogue import LAST_UNIT, Catalogue
+from controller.config.document import AmountTable, CanTable, InputTable, LevelTable, RegisterTable, RtuTable
 from controller.runtime.slices import SensorSlice
 from drivers.api import FileSetup, LineSetup, RegisterSetup
 
@@ -77,6 +77,8 @@ def wrong_register(table: LevelTable | AmountTable, catalogue: Catalogue) -> Ite
     bus = catalogue.bus(table.bus)
     if bus is None:
         yield f"bus: there is no bus {table.bus!r}"
+    if isinstance(bus, CanTable):
+        yield f"bus: {table.bus!r} is a CAN bus, and registers are on a Modbus one"
     if isinstance(bus, RtuTable) and not 1 <= table.unit <= LAST_UNIT:
         yield f"unit: must be from 1 to {LAST_UNIT} on a serial wire: 0 reaches every device"
     if table.address + (2 if table.type in WIDE else 1) > 0x10000:

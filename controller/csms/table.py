@@ -75,7 +75,9 @@ PROFILE_COUNT = f"{SMART}.Entries[ChargingProfiles]"
 
 ENERGY, POWER = "Energy.Active.Import.Register", "Power.Active.Import"
 CURRENT, OFFERED = "Current.Import", "Current.Offered"
-MEASURANDS = (ENERGY, POWER, CURRENT, OFFERED)
+POWER_OFFERED, SOC = "Power.Offered", "SoC"
+MEASURANDS = (ENERGY, POWER, CURRENT, OFFERED, POWER_OFFERED, SOC)
+"""The last two are those of DC outlets, which tell no currents of their input."""
 ALL_MEASURANDS = ",".join(MEASURANDS)
 
 MAX_ITEMS = 100

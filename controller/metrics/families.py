@@ -52,6 +52,21 @@ def evse_power(evses: Iterable[EvseView]) -> Iterator[Metric]:
     return iter((power, energy))
 
 
+def dc_outlets(evses: Iterable[EvseView]) -> Iterator[Metric]:
+    """Absent for AC ones, as the charge is where the EV does not tell it."""
+    offered = GaugeMetricFamily("ampyard_evse_offered_watts", "Offered at a DC outlet.", labels=["evse"])
+    charge = GaugeMetricFamily("ampyard_evse_soc_ratio", "Charge of the EV's battery, 0 to 1.", labels=["evse"])
+    stacks = GaugeMetricFamily("ampyard_evse_stacks", "Stacks of power modules at a DC outlet.", labels=["evse"])
+    for evse in evses:
+        if evse.dc is None:
+            continue
+        offered.add_metric([evse.id], evse.dc.offered_w)
+        stacks.add_metric([evse.id], len(evse.dc.stacks))
+        if evse.dc.soc_percent is not None:
+            charge.add_metric([evse.id], evse.dc.soc_percent / 100)
+    return iter((offered, charge, stacks))
+
+
 def evse_status(evses: Iterable[EvseView]) -> Iterator[Metric]:
     status = GaugeMetricFamily(
         "ampyard_evse_status", "1 for the status that the EVSE has, 0 for every other.", labels=["evse", "status"]
@@ -106,7 +121,9 @@ def csms(views: Iterable[CsmsView]) -> Iterator[Metric]:
 def devices(views: Iterable[DeviceView]) -> Iterator[Metric]:
     """A device in any other health than "ok" is not healthy, one that was never heard of included."""
     healthy = GaugeMetricFamily(
-        "ampyard_device_healthy", "1 while a bus, meter or reader answers.", labels=["device", "kind"]
+        "ampyard_device_healthy",
+        "1 while a bus, meter, reader or stack of power modules answers.",
+        labels=["device", "kind"],
     )
     for view in views:
         healthy.add_metric([view.id, view.kind], float(view.health == "ok"))

@@ -25,6 +25,7 @@ class _SiteCollector(Collector):
         view = self._look()
         yield from families.evse_currents(view.evses)
         yield from families.evse_power(view.evses)
+        yield from families.dc_outlets(view.evses)
         yield from families.evse_status(view.evses)
         yield from families.evse_mode(view.evses)
         yield from limits.evse_reasons(view.evses)

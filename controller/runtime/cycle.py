@@ -17,6 +17,7 @@ from controller.runtime.actuator import Actuator
 from controller.runtime.demand import Demands
 from controller.runtime.limits import LimitBook
 from controller.runtime.owner import EvseOwner
+from controller.runtime.pace import Pace
 from controller.runtime.supervise import Supervised
 from drivers.api import Evse, Health, MeterReading, Setpoint
 
@@ -32,8 +33,10 @@ JOIN_S = 5.0
 """An EVSE that is added while the site runs stays out of the plan until it has been read and locked, at most for
 this long: unknown it counts its maximum (R1), and the cars beside it would be paused for it (R36). What it draws is
 load of the building meanwhile, as before. Later it joins as what it is, unreachable (R4: acted on within 5 s)."""
-SHORTEST_PAUSE_S = 0.1
-"""Between two prompted cycles."""
+PROMPTED_APART_S = 0.1
+PROMPTED_BURST = 4
+"""Prompted cycles come at once, four in a row, and then one each 0.1 s: an overload does not wait because a regular
+cycle has just passed, nor a car because its session has just changed; and prompts never take all of the machine."""
 
 
 @dataclass
@@ -43,7 +46,8 @@ class ControlledEvse:
     device: Evse
     owner: EvseOwner
     actuator: Actuator
-    wire: Supervised
+    served_by: tuple[Supervised, ...]
+    """Its wire; of a DC outlet its cluster and several wires."""
     heard_s: float | None = None
     added_s: float | None = None
     """When the cycle first saw it; None: not yet."""
@@ -57,7 +61,7 @@ class ControlledEvse:
     @property
     def health(self) -> Health:
         """A device on a wire that nobody serves is lost, whatever it said last."""
-        return self.device.health if self.wire.running else Health.LOST
+        return self.device.health if all(one.running for one in self.served_by) else Health.LOST
 
 
 @dataclass
@@ -94,6 +98,7 @@ class Cycle:
         self._on_plan = on_plan
         self._memory = Memory()
         self._prompted = asyncio.Event()
+        self._pace = Pace(apart_s=PROMPTED_APART_S, burst=PROMPTED_BURST)
         self._news = asyncio.Event()
 
     def prompt(self) -> None:
@@ -127,12 +132,14 @@ class Cycle:
         return all(evse.device.latest is not None for evse in self.controlled.evses.values())
 
     async def _pause(self) -> None:
-        await asyncio.sleep(SHORTEST_PAUSE_S)
+        """Until the next one is due, or prompted; others have their turn in any case."""
         try:
-            async with asyncio.timeout(max(0.0, self._period_s - SHORTEST_PAUSE_S)):
+            async with asyncio.timeout(self._period_s):
                 await self._prompted.wait()
         except TimeoutError:
             return
+        await asyncio.sleep(self._pace.wait_s(self._clock.mono()))
+        self._pace.took(self._clock.mono())
 
     def _once(self, now_s: float) -> None:
         layout = self._joined(now_s)
@@ -175,8 +182,7 @@ class Cycle:
         """The same setpoint for an outlet that takes watts: what comes out of a DC one at that input (R9)."""
         layout = self.controlled.layout
         point = next(point for point in layout.evses if point.id == plan.id)
-        input_w = plan.current_ma * layout.voltage_mv * point.phases // 1_000_000
-        return input_w if point.dc_permille is None else input_w * point.dc_permille // 1000
+        return point.output_w(plan.current_ma, layout.voltage_mv)
 
     def _image(self, layout: Layout, now_s: float) -> ProcessImage:
         evses = tuple(_evse_image(self.controlled.evses[e.id], self._demands) for e in layout.evses)

@@ -8,7 +8,7 @@ from controller.charging.derive import status
 from controller.charging.instant import Instant
 from controller.charging.modes import mode_text
 from controller.charging.session import Running, Stopping, Transaction
-from controller.charging.view import CircuitView, EvseView, TransactionView
+from controller.charging.view import CircuitView, DcView, EvseView, TransactionView
 from controller.runtime.cycle import ControlledEvse
 from controller.runtime.demand import Applied
 from controller.runtime.registers import BillingRegister, Shown
@@ -31,6 +31,8 @@ class EvseSource:
     max_ma: int
     message: str | None
     mode: Applied | None
+    stacks: tuple[str, ...] = ()
+    """Power modules that a DC outlet has now."""
 
 
 def evse_view(source: EvseSource, plan: EvsePlan | None, now: Instant) -> EvseView:
@@ -60,7 +62,16 @@ def evse_view(source: EvseSource, plan: EvsePlan | None, now: Instant) -> EvseVi
         mode=mode_text(source.mode.mode) if source.mode else "",
         mode_from=source.mode.source if source.mode else "",
         mode_note=source.mode.note if source.mode else "",
+        dc=_dc_view(source, reading),
     )
+
+
+def _dc_view(source: EvseSource, reading: EvseReading | None) -> DcView | None:
+    output = source.register.dc
+    if output is None:
+        return None
+    offered_w = output.watts(source.evse.actuator.confirmed_ma or 0)
+    return DcView(offered_w, reading.soc_percent if reading else None, source.stacks)
 
 
 def _current(reading: EvseReading | None, now: Instant) -> EvseReading | None:

@@ -231,5 +231,5 @@ class EvseOwner:
         if isinstance(self.state.phase, Stopping):
             shown = await register.at_rest(since_s)
         else:
-            shown = await register.newer_than(since_s)
+            shown = await register.fresh(since_s)
         return RegisterRead(self.now, shown.value(SampleContext.TRIGGER, 0), str(uuid4()))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from controller.allocation.image import Plan
+from controller.charging.found import ScanView
 from controller.charging.view import ChoiceView, CsmsView, DeviceView, SiteView
 from controller.clock import Clock
 from controller.runtime.cycle import Cycle
@@ -38,6 +39,7 @@ class Sights:
     choices: Callable[[], tuple[ChoiceView, ...]]
     alarms: Callable[[], tuple[str, ...]]
     tap_message: Callable[[str], str | None]
+    scan: Callable[[], ScanView] = ScanView
 
 
 class Panorama:
@@ -77,6 +79,7 @@ class Panorama:
             cycle_s=sights.cycle.duration_s,
             limits=sights.limits.views(bindings(plan)),
             inputs=sights.limits.inputs.views(),
+            scan=sights.scan(),
         )
 
     def _sources(self) -> Iterator[EvseSource]:
@@ -85,7 +88,10 @@ class Panorama:
             unit = plant.evses[point.id]
             message = self._sights.tap_message(point.id)
             mode = self._sights.demands.of(unit.controlled.owner)
-            yield EvseSource(point.id, unit.controlled, unit.register, point.circuit, point.max_ma, message, mode)
+            stacks = tuple(name for name, at in plant.wires.stacks.items() if at == point.id)
+            yield EvseSource(
+                point.id, unit.controlled, unit.register, point.circuit, point.max_ma, message, mode, stacks
+            )
 
     def _devices(self) -> Iterator[DeviceView]:
         plant = self._sights.plant
@@ -98,13 +104,27 @@ class Panorama:
         for name, kind in kinds.items():
             health, text = plant.health.get(name, (Health.UNKNOWN, ""))
             yield DeviceView(name, kind, health.value, text)
+        yield from self._stacks()
+
+    def _stacks(self) -> Iterator[DeviceView]:
+        """Each stack of power modules with who has it, then its modules."""
+        plant = self._sights.plant
+        for name, at in plant.wires.stacks.items():
+            health, text = plant.health.get(name, (Health.UNKNOWN, ""))
+            yield DeviceView(
+                name, "stack", health.value, "; ".join(filter(None, (f"at {at}" if at else "idle", text)))
+            )
+            for module, (state, told) in plant.health.items():
+                if module.startswith(f"{name}/"):
+                    yield DeviceView(module, "module", state.value, told)
 
     def _alarms(self, plan: Plan) -> Iterator[str]:
         yield from plan.alarms
         yield from (one.alarm for one in self._sights.supervised() if one.alarm)
         for name, (health, text) in self._sights.plant.health.items():
             if health is Health.LOST:
-                yield f"{name} does not answer: {text}"
+                what = "cannot be used" if name in self._sights.plant.wires.stacks else "does not answer"
+                yield f"{name} {what}: {text}"
         yield from (unit.watcher.alarm for unit in self._sights.plant.evses.values() if unit.watcher.alarm)
         yield from self._sights.demands.alarms()
         yield from self._sights.limits.alarms()

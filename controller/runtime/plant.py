@@ -2,64 +2,43 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from controller.charging.rows import RowError, state_from_row
 from controller.charging.session import EvseState, Running, Stopping
 from controller.clock import Clock
 from controller.runtime.actuator import Actuator
+from controller.runtime.crew import Crew
 from controller.runtime.cycle import NOTHING, Controlled, ControlledEvse
 from controller.runtime.owner import EvseOwner, OwnerParts
-from controller.runtime.registers import BillingRegister
+from controller.runtime.registers import BillingRegister, DcOutput
 from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, PlantSlice, ReaderSlice, SensorSlice
 from controller.runtime.supervise import Supervised
 from controller.runtime.watcher import Watcher
+from controller.runtime.wires import Bus, Cluster, Component, Leaving, WireParts, Wires
 from drivers.api import (
     BusFigures,
+    DcSetup,
     DeviceEvent,
-    Evse,
     EvseRead,
-    EvseSetup,
     Health,
     HealthChanged,
     Meter,
     MeterRead,
     MeterReading,
-    MeterSetup,
     RegisterSetup,
     SensorRead,
     Sink,
     TokenRead,
     TokenReader,
 )
-from drivers.profile import DeviceProfile
+
+if TYPE_CHECKING:
+    from drivers.dc.plan import ClusterPlan
 
 _log = logging.getLogger(__name__)
-
-STOPS_WITHIN_S = 5.0
-
-
-class Bus(Protocol):
-    """A wire with devices that come and go while it runs."""
-
-    async def run(self) -> None: ...
-
-    def add_evse(self, setup: EvseSetup, profile: DeviceProfile) -> Evse: ...
-
-    def add_meter(self, setup: MeterSetup, profile: DeviceProfile) -> Meter: ...
-
-    def add_sensor(self, setup: RegisterSetup) -> None: ...
-
-    def remove(self, device_id: str) -> None: ...
-
-
-@runtime_checkable
-class Counted(Protocol):
-    """A bus that counts what goes over it."""
-
-    def figures(self) -> BusFigures: ...
 
 
 class RunningReader(TokenReader, Protocol):
@@ -99,6 +78,8 @@ class PlantParts:
 
     clock: Clock
     build_bus: Callable[[BusSlice, Sink], Bus]
+    build_can: Callable[[BusSlice, Sink], Component]
+    build_cluster: "Callable[[ClusterPlan, Mapping[str, Component], Sink], Cluster]"
     build_reader: Callable[[ReaderSlice, Sink], RunningReader]
     build_input: Callable[[SensorSlice, Sink], RunningInput]
     owner: Callable[[EvseSlice, BillingRegister], OwnerParts]
@@ -138,27 +119,33 @@ class Plant:
     def __init__(self, parts: PlantParts, tasks: asyncio.TaskGroup) -> None:
         self._parts = parts
         self._tasks = tasks
-        self._running: dict[str, list[asyncio.Task[None]]] = {}
-        self._buses: dict[str, tuple[BusSlice, Bus]] = {}
+        self._crew = Crew(parts.clock, tasks)
+        built_with = WireParts(parts.build_bus, parts.build_can, parts.build_cluster, self.sink)
+        self.wires = Wires(built_with, self._crew)
         self.meters: dict[str, tuple[MeterSlice, Meter]] = {}
         self.readers: dict[str, tuple[ReaderSlice, RunningReader]] = {}
         self.evses: dict[str, EvseUnit] = {}
         self.sensors: dict[str, SensorSlice] = {}
         self.readings: dict[str, MeterReading] = {}
         self.health: dict[str, tuple[Health, str]] = {}
-        self.supervised: dict[str, Supervised] = {}
         self.controlled = NOTHING
         self._overload_ma: dict[str, tuple[int, int, int]] = {}
         self._plan = PlantSlice(NOTHING.layout, (), (), (), ())
         self._accounts: dict[str, Account] = {}
-        self._ending: set[asyncio.Task[None]] = set()
-        """Tasks that were told to stop and may still hold a port."""
+
+    @property
+    def supervised(self) -> Mapping[str, Supervised]:
+        return self._crew.supervised
 
     def buses(self) -> tuple[str, ...]:
-        return tuple(self._buses)
+        return tuple(self.wires)
+
+    def running(self) -> Mapping[str, object]:
+        """The buses themselves, by id, for whoever can do more with one than the plant needs."""
+        return self.wires.running
 
     def figures(self) -> tuple[BusFigures, ...]:
-        return tuple(bus.figures() for _, bus in self._buses.values() if isinstance(bus, Counted))
+        return self.wires.figures()
 
     def change_to(self, plan: PlantSlice) -> None:
         """Stop what is gone or different, start what is new, then hand the cycle the new whole.
@@ -171,18 +158,11 @@ class Plant:
             for evse in plan.evses
             if evse.id not in self._accounts
         }
-        wires = {bus.id: bus for bus in plan.buses}
-        stale = {name for name, (old, _) in self._buses.items() if wires.get(name) != old}
-        self._stop_devices(plan, stale)
-        self._stop_sensors(plan, stale)
-        for name in stale:
-            self._stop(name)
-            del self._buses[name]
-        for bus in plan.buses:
-            if bus.id not in self._buses:
-                built = self._parts.build_bus(bus, self.sink)
-                self._buses[bus.id] = (bus, built)
-                self._start_supervised(bus.id, built.run)
+        leaving = self.wires.leaving(plan)
+        self._stop_devices(plan, leaving)
+        self._stop_sensors(plan, leaving)
+        self._forget(*self.wires.stop(leaving))
+        self.wires.start(plan)
         for name, state in fresh.items():
             self._open_account(name, state, plan)
         self._start_devices(plan)
@@ -192,17 +172,17 @@ class Plant:
         evses = {name: unit.controlled for name, unit in self.evses.items()}
         self.controlled = Controlled(plan.layout, evses, self.readings)
 
-    def _stop_devices(self, plan: PlantSlice, stale: set[str]) -> None:
+    def _stop_devices(self, plan: PlantSlice, leaving: Leaving) -> None:
         wanted = {evse.id: evse for evse in plan.evses}
         for name, unit in list(self.evses.items()):
             new = wanted.get(name)
-            if new is None or new.device != unit.plan.device or unit.plan.bus in stale:
-                self._leave_bus(unit.plan.bus, name)
+            if new is None or new.device != unit.plan.device or self.wires.is_leaving(unit.plan, leaving):
+                self.wires.remove(unit.plan)
                 self._stop(name)
                 self.evses.pop(name).controlled.owner.offered_ma = None
         meters = {meter.id: meter for meter in plan.meters}
         for name, (old, _) in list(self.meters.items()):
-            if meters.get(name) != old or old.bus in stale:
+            if meters.get(name) != old or old.bus in leaving.buses:
                 self._leave_bus(old.bus, name)
                 del self.meters[name]
                 self.readings.pop(name, None)
@@ -212,10 +192,10 @@ class Plant:
                 self._stop(name)
                 del self.readers[name]
 
-    def _stop_sensors(self, plan: PlantSlice, stale: set[str]) -> None:
+    def _stop_sensors(self, plan: PlantSlice, leaving: Leaving) -> None:
         sensors = {sensor.id: sensor for sensor in plan.sensors}
         for name, sensor in list(self.sensors.items()):
-            if sensors.get(name) == sensor and sensor.bus not in stale:
+            if sensors.get(name) == sensor and sensor.bus not in leaving.buses:
                 continue
             if sensor.bus is None:
                 self._stop(name)
@@ -224,23 +204,32 @@ class Plant:
             del self.sensors[name]
 
     def _leave_bus(self, bus: str, device: str) -> None:
-        self._buses[bus][1].remove(device)
-        self.health.pop(device, None)
+        self.wires.modbus(bus).remove(device)
+        self._forget(device)
+
+    def _stop(self, name: str) -> None:
+        self._crew.stop(name)
+        self._forget(name)
+
+    def _forget(self, *gone: str) -> None:
+        """Of a stack of power modules also its modules."""
+        for name in [name for name in self.health if name.partition("/")[0] in gone]:
+            del self.health[name]
 
     def _start_devices(self, plan: PlantSlice) -> None:
         for meter in plan.meters:
             if meter.id not in self.meters:
-                self.meters[meter.id] = (meter, self._buses[meter.bus][1].add_meter(meter.setup, meter.profile))
+                self.meters[meter.id] = (meter, self.wires.modbus(meter.bus).add_meter(meter.setup, meter.profile))
         for evse in plan.evses:
             if evse.id in self.evses:
                 self._go_on(self.evses[evse.id], evse, plan)
             else:
-                self._start_evse(evse)
+                self._start_evse(evse, _dc_output(evse, plan))
         for reader in plan.readers:
             if reader.id not in self.readers:
                 built = self._parts.build_reader(reader, self.sink)
                 self.readers[reader.id] = (reader, built)
-                self._start_supervised(reader.id, built.run)
+                self._crew.start_supervised(reader.id, built.run)
 
     def _start_sensors(self, plan: PlantSlice) -> None:
         for sensor in plan.sensors:
@@ -248,13 +237,13 @@ class Plant:
                 continue
             self.sensors[sensor.id] = sensor
             if isinstance(sensor.setup, RegisterSetup) and sensor.bus is not None:
-                self._buses[sensor.bus][1].add_sensor(sensor.setup)
+                self.wires.modbus(sensor.bus).add_sensor(sensor.setup)
             else:
-                self._start_supervised(sensor.id, self._parts.build_input(sensor, self.sink).run)
+                self._crew.start_supervised(sensor.id, self._parts.build_input(sensor, self.sink).run)
 
     def _open_account(self, evse: str, state: EvseState, plan: PlantSlice) -> None:
         slice_ = next(one for one in plan.evses if one.id == evse)
-        register = BillingRegister(own_meter=slice_.meter is not None)
+        register = BillingRegister(own_meter=slice_.meter is not None, dc=_dc_output(slice_, plan))
         owner = EvseOwner(state, self._parts.owner(slice_, register))
         self._accounts[evse] = Account(owner, register)
         self._tasks.create_task(owner.run(), name=f"owner of {evse}")
@@ -264,47 +253,21 @@ class Plant:
         owner = unit.controlled.owner
         owner.parts = self._parts.owner(evse, unit.register)
         if _billing(self._plan, unit.plan) != _billing(plan, evse):
-            unit.register.start_over(own_meter=evse.meter is not None)
+            unit.register.start_over(own_meter=evse.meter is not None, dc=_dc_output(evse, plan))
             unit.watcher.doubt()
         unit.plan = evse
 
-    def _start_evse(self, plan: EvseSlice) -> None:
+    def _start_evse(self, plan: EvseSlice, dc: DcOutput | None) -> None:
         account = self._accounts[plan.id]
-        account.register.start_over(own_meter=plan.meter is not None)
+        account.register.start_over(own_meter=plan.meter is not None, dc=dc)
         account.owner.parts = self._parts.owner(plan, account.register)
-        device = self._buses[plan.bus][1].add_evse(plan.setup, plan.profile)
+        device, served_by = self.wires.add(plan)
+        account.register.read_now = device.read_now
         actuator = Actuator(device, self._parts.clock)
-        controlled = ControlledEvse(device, account.owner, actuator, self.supervised[plan.bus])
+        controlled = ControlledEvse(device, account.owner, actuator, served_by)
         watcher = Watcher(account.owner, account.register, self._parts.clock.now)
         self.evses[plan.id] = EvseUnit(plan, controlled, account.register, watcher)
-        self._start(plan.id, actuator.run())
-
-    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self._running.setdefault(name, []).append(self._tasks.create_task(work, name=name))
-
-    def _start_supervised(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self.supervised[name] = Supervised(name, self._when_free(run, set(self._ending)), self._parts.clock)
-        self._start(name, self.supervised[name].run())
-
-    def _when_free(
-        self, run: Callable[[], Coroutine[Any, Any, None]], ending: set[asyncio.Task[None]]
-    ) -> Callable[[], Coroutine[Any, Any, None]]:
-        """A port that is still open elsewhere cannot be opened, so what is stopping goes first."""
-
-        async def run_after() -> None:
-            if ending:
-                await asyncio.wait(ending, timeout=STOPS_WITHIN_S)
-            await run()
-
-        return run_after
-
-    def _stop(self, name: str) -> None:
-        for task in self._running.pop(name, []):
-            task.cancel()
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
-        self.supervised.pop(name, None)
-        self.health.pop(name, None)
+        self._crew.start(plan.id, actuator.run())
 
     def sink(self, event: DeviceEvent) -> None:
         """All that devices tell; called in the loop, returns at once."""
@@ -336,7 +299,7 @@ class Plant:
 
     def _health_changed(self, event: HealthChanged) -> None:
         if not any(
-            event.device in known for known in (self.evses, self.meters, self.readers, self.sensors, self._buses)
+            event.device in known for known in (self.evses, self.meters, self.readers, self.sensors, self.wires)
         ):
             return  # a last word of something that was taken down
         before = self.health.get(event.device)
@@ -351,6 +314,10 @@ class Plant:
         if unit is not None and event.health is Health.LOST:
             unit.watcher.doubt()
         self._parts.prompt()
+
+
+def _dc_output(evse: EvseSlice, plan: PlantSlice) -> DcOutput | None:
+    return DcOutput(evse.point, plan.layout.voltage_mv) if isinstance(evse.setup, DcSetup) else None
 
 
 def _billing(plan: PlantSlice, evse: EvseSlice) -> tuple[object, ...]:

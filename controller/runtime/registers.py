@@ -1,15 +1,29 @@
 """What an EVSE's billing register says now: the charger's own, or that of the meter configured for it."""
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from controller.allocation.circuits import SupplyPoint
 from controller.charging.records import MeterValue, SampleContext
-from drivers.api import EvseReading, EvState, MeterReading, Phases
+from drivers.api import DeviceError, EvseReading, EvState, MeterReading, Phases
 
 BELIEVABLE_S = 5.0
 """A register older than this is left out of the records rather than passed off as current."""
 AT_REST_MA = 500
 """Below this on every phase nothing flows: meters show a few mA of the charger's own electronics."""
+
+
+@dataclass(frozen=True, slots=True)
+class DcOutput:
+    """A DC outlet: register and power are measured at the outlet, the setpoint is the current of its input (R9)."""
+
+    point: SupplyPoint
+    voltage_mv: int
+
+    def watts(self, input_ma: int) -> int:
+        return self.point.output_w(input_ma, self.voltage_mv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +35,37 @@ class Shown:
     power_w: int | None
     current_ma: Phases | None
     resting: bool
+    dc: DcOutput | None = None
+    soc_percent: int | None = None
 
     def value(self, context: SampleContext, offered_ma: int | None = None) -> MeterValue:
-        return MeterValue(context, self.energy_wh, self.power_w, self.current_ma, offered_ma)
+        if self.dc is None:
+            return MeterValue(context, self.energy_wh, self.power_w, self.current_ma, offered_ma)
+        offered_w = None if offered_ma is None else self.dc.watts(offered_ma)
+        return MeterValue(context, self.energy_wh, self.power_w, offered_w=offered_w, soc_percent=self.soc_percent)
 
 
 class BillingRegister:
     """Follows the readings of one EVSE and, if it has one, of its own meter."""
 
-    def __init__(self, *, own_meter: bool) -> None:
+    def __init__(self, *, own_meter: bool, dc: DcOutput | None = None) -> None:
         self._own_meter = own_meter
+        self._dc = dc
         self._reading: EvseReading | None = None
         self._meter: MeterReading | None = None
         self._news = asyncio.Event()
+        self.read_now: Callable[[], Awaitable[object]] | None = None
+        """Has the charger read at once; it may raise a DeviceError."""
 
-    def start_over(self, *, own_meter: bool) -> None:
+    @property
+    def dc(self) -> DcOutput | None:
+        """None: an AC outlet."""
+        return self._dc
+
+    def start_over(self, *, own_meter: bool, dc: DcOutput | None = None) -> None:
         """Other devices show it from now on; who waits for a register goes on waiting."""
         self._own_meter = own_meter
+        self._dc = dc
         self._reading, self._meter = None, None
 
     def on_reading(self, reading: EvseReading) -> None:
@@ -61,7 +89,9 @@ class BillingRegister:
             return None
         current = reading.current_ma
         resting = current.highest < AT_REST_MA if current else reading.state not in {EvState.C, EvState.D}
-        return Shown(reading.t_s, reading.energy_wh, reading.power_w, current, resting)
+        return Shown(
+            reading.t_s, reading.energy_wh, reading.power_w, current, resting, self._dc, reading.soc_percent
+        )
 
     def recent(self, now_s: float) -> Shown | None:
         """What a record of now may state."""
@@ -73,7 +103,23 @@ class BillingRegister:
         if meter is None or meter.energy_import_wh is None:
             return None
         resting = max(abs(amount) for amount in meter.current_ma) < AT_REST_MA
-        return Shown(meter.t_s, meter.energy_import_wh, meter.power_w, meter.current_ma, resting)
+        soc_percent = None if self._reading is None else self._reading.soc_percent
+        return Shown(
+            meter.t_s,
+            meter.energy_import_wh,
+            meter.power_w,
+            meter.current_ma,
+            resting,
+            self._dc,
+            soc_percent,
+        )
+
+    async def fresh(self, t_s: float) -> Shown:
+        """As `newer_than`, but the charger is read at once and not in its turn: a driver waits for it."""
+        if self.read_now is not None and not self._own_meter:
+            with contextlib.suppress(DeviceError):  # then its next regular reading will do
+                await self.read_now()
+        return await self.newer_than(t_s)
 
     async def newer_than(self, t_s: float) -> Shown:
         """The first register received wholly after `t_s` (monotonic)."""

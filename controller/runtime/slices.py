@@ -1,26 +1,31 @@
 """Slices of the configuration from which the plant builds its parts (R36)."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from controller.allocation.circuits import SupplyPoint
 from controller.allocation.image import Layout
 from controller.charging.records import Route
 from controller.charging.tokens import BilledBy
-from drivers.api import EvseSetup, MeterSetup, ReaderSetup, SensorSetup, Wire
+from drivers.api import DcSetup, EvseSetup, MeterSetup, ReaderSetup, SensorSetup, Wire
+from drivers.can.frame import CanLine
 from drivers.profile import DeviceProfile
+
+if TYPE_CHECKING:
+    from drivers.dc.plan import ClusterPlan
 
 
 @dataclass(frozen=True, slots=True)
 class BusSlice:
     id: str
-    wire: Wire
+    wire: Wire | CanLine
 
 
 @dataclass(frozen=True, slots=True)
 class EvseSlice:
     """`meter` None: the charger's own register bills. `route` None: its records stay on the site."""
 
-    setup: EvseSetup
+    setup: EvseSetup | DcSetup
     point: SupplyPoint
     profile: DeviceProfile
     bus: str
@@ -34,7 +39,10 @@ class EvseSlice:
 
     @property
     def device(self) -> tuple[object, ...]:
-        """What its driver is built from; a new circuit, meter, CSMS or biller alone rebuilds nothing."""
+        """What its driver is built from; a new circuit, meter, CSMS or biller alone rebuilds nothing.
+
+        Of a DC outlet the cluster says it, with all stacks that it can have.
+        """
         return (self.setup, self.profile, self.bus)
 
 
@@ -75,7 +83,7 @@ class SensorSlice:
 
 @dataclass(frozen=True, slots=True)
 class PlantSlice:
-    """All devices of the site as they shall be."""
+    """All devices of the site as they shall be. `clusters` have the DC outlets and their power modules (R9)."""
 
     layout: Layout
     buses: tuple[BusSlice, ...]
@@ -83,3 +91,4 @@ class PlantSlice:
     meters: tuple[MeterSlice, ...]
     readers: tuple[ReaderSlice, ...]
     sensors: tuple[SensorSlice, ...] = ()
+    clusters: "tuple[ClusterPlan, ...]" = ()

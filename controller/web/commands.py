@@ -1,6 +1,7 @@
 """What the page may ask: bodies checked into the site's own commands, and its answers as HTTP."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -66,7 +67,9 @@ class Nothing(_Body):
     """A command without arguments: an empty object."""
 
 
-async def carry_out(ask: Ask, command: Command) -> JSONResponse:
+async def carry_out(
+    ask: Ask, command: Command, plain: Callable[[Outcome], Mapping[str, object]] | None = None
+) -> JSONResponse:
     try:
         async with asyncio.timeout(ASK_S):
             outcome = await ask(command)
@@ -75,10 +78,10 @@ async def carry_out(ask: Ask, command: Command) -> JSONResponse:
             f"The controller did not answer within {ASK_S:.0f} s. The page shows whether it happened all the same."
         )
         return JSONResponse({"error": text}, 504)
-    return JSONResponse(_plain(outcome), STATUS[outcome.result])
+    return JSONResponse((plain or plain_outcome)(outcome), STATUS[outcome.result])
 
 
-def _plain(outcome: Outcome) -> dict[str, str | None]:
+def plain_outcome(outcome: Outcome) -> dict[str, object]:
     return {"result": outcome.result.value, "text": outcome.text, "transaction": outcome.transaction}
 
 

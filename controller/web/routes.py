@@ -17,6 +17,7 @@ from controller.web.limits import limit_routes
 from controller.web.live import LiveStream, Pulse
 from controller.web.modes import mode_routes
 from controller.web.plain import PlainSite
+from controller.web.scan import scan_routes
 
 STALE_S = 10.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,6 +42,7 @@ def build(surface: Surface) -> FastAPI:
     app.include_router(mode_routes(surface.ask))
     app.include_router(limit_routes(surface.ask, surface.look))
     app.include_router(bus_routes(surface.figures))
+    app.include_router(scan_routes(surface.ask, surface.look))
     _add_pages(app, surface)
     _add_site(app, surface)
     _add_monitoring(app, surface)

@@ -74,6 +74,7 @@ class CanBus:
         self._subscribers: list[tuple[IdFilter, Receive]] = []
         self._routes: dict[int, tuple[Receive, ...]] = {}
         self._figures = CanFigures()
+        self._bits = 0
         self._received = 0
         self._unwanted = 0
         self._sent = 0
@@ -85,6 +86,11 @@ class CanBus:
     @property
     def health(self) -> Health:
         return self._health
+
+    @property
+    def busy_s(self) -> float:
+        """Time since start that all frames which were sent and heard take on the wire, at the most."""
+        return self._bits / self._line.bitrate
 
     @property
     def figures(self) -> CanFigures:
@@ -125,6 +131,7 @@ class CanBus:
 
     def heard(self, frame: Frame) -> None:
         self._received += 1
+        self._bits += frame.most_bits
         if self._figures.state is None:
             self._figures = replace(self._figures, state=ErrorState.ACTIVE)
         routes = self._routes.get(frame.id) if frame.extended else ()
@@ -225,6 +232,7 @@ class CanBus:
                 return
             waiting = later
         self._sent += 1
+        self._bits += waiting.frame.most_bits
 
     def _route(self, can_id: int) -> tuple[Receive, ...]:
         if len(self._routes) >= KNOWN_IDS:

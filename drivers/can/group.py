@@ -41,7 +41,7 @@ class ModuleGroup:
         self._wanted = set(setup.addresses)
         self._finds = not setup.addresses
         self._alone = setup.whole_bus
-        self._leaving: dict[int, asyncio.Future[None]] = {}
+        self._running = False
         self._states: dict[int, Health] = {}
         self._target: Target | None = None
         self._wake = asyncio.Event()
@@ -69,53 +69,34 @@ class ModuleGroup:
         self._modules.pop(address, None)
         self._states.pop(address, None)
 
-    def take(self, address: int) -> None:
-        """A module belongs to this group from now on. It is driven once it is proven off.
+    def most_ma(self, voltage_mv: int) -> int:
+        """What all modules together may be asked for at that voltage, as they answer now."""
+        now_s = _now_s()
+        return sum(module.most_ma(voltage_mv, now_s) for module in self._modules.values())
 
-        Raises:
-            ValueError: the device profile has no such address, or a group cannot have so many.
-        """
-        bounds = self._profile.address
-        if not bounds.first <= address <= bounds.last:
-            raise ValueError(f"{self.id}: {self._profile.id} has addresses {bounds.first} to {bounds.last}")
-        if len(self._modules.keys() | {address}) > bounds.together:
-            raise ValueError(
-                f"{self.id}: at most {bounds.together} modules of {self._profile.id} may work together"
-            )
-        self._pin()
-        self._wanted.add(address)
-        self._adopt(address, _now_s())
-        self._wake.set()
+    def held_ma(self, voltage_mv: int) -> int:
+        """What modules may be delivering that cannot be asked for anything now: it is taken from every target."""
+        now_s = _now_s()
+        idle = [module for module in self._modules.values() if module.most_ma(voltage_mv, now_s) == 0]
+        return sum(module.bound_ma for module in idle)
 
-    async def give_up(self, address: int) -> None:
-        """Return once a module is proven off and no more of this group, while the others go on.
+    @property
+    def heard(self) -> bool:
+        """Whether every module has answered since the group was made."""
+        return self._wanted <= {module.address for module in self._modules.values() if module.met}
 
-        Until then it counts here. Whoever cancels this call keeps the module; a caller that wants no more than a
-        certain wait puts a timeout around it.
-
-        Raises:
-            KeyError: it is not in this group, or leaves already.
-        """
-        if address not in self._modules or address in self._leaving:
-            raise KeyError(address)
-        self._pin()
-        self._leaving[address] = left = asyncio.get_running_loop().create_future()
-        self._wake.set()
-        try:
-            await asyncio.shield(left)
-        except asyncio.CancelledError:
-            self._leaving.pop(address, None)
-            raise
-
-    def _pin(self) -> None:
-        """Whoever moves modules decides from now on which ones belong here.
-
-        None is found by itself any more, and no broadcast is sent, which would switch off those that moved.
-        """
-        self._alone = False
-        if self._finds:
-            self._finds = False
-            self._wanted.update(self._modules)
+    @property
+    def proven_off(self) -> bool:
+        """Whether no module can deliver: each proves that it is off, or was silent for longer than its time-out."""
+        now_s = _now_s()
+        if self._target is not None or not self._running:
+            return False
+        for module in self._modules.values():
+            module.settle(now_s)
+        return all(
+            module.bound_ma == 0 and (module.proven_off(now_s) or not module.fresh(now_s))
+            for module in self._modules.values()
+        )
 
     def reading(self) -> GroupReading:
         now_s = _now_s()
@@ -141,11 +122,13 @@ class ModuleGroup:
         now_s = _now_s()
         for address in self._wanted:
             self._adopt(address, now_s)
+        self._running = True
         try:
             while True:
                 self._turn(_now_s())
                 await self._pause()
         finally:
+            self._running = False
             self._target = None
             self._switch_off(self._modules.values(), _now_s())
             for end in endings:
@@ -166,21 +149,11 @@ class ModuleGroup:
             self._target = None
         for module in self._modules.values():
             module.settle(now_s)
-        self._let_go(now_s)
         self._drive(now_s)
         if now_s - self._polled_s >= 0.9 * self._profile.timing.poll_s:
             self._polled_s = now_s
             self._poll(now_s)
         self._tell(now_s)
-
-    def _let_go(self, now_s: float) -> None:
-        for address, left in list(self._leaving.items()):
-            module = self._modules.get(address)
-            if module is None or (module.bound_ma == 0 and (module.proven_off(now_s) or not module.fresh(now_s))):
-                self.forget(address)
-                self._wanted.discard(address)
-                del self._leaving[address]
-                left.set_result(None)
 
     def _drive(self, now_s: float) -> None:
         orders = self._orders(now_s)
@@ -195,13 +168,10 @@ class ModuleGroup:
         if target is None or target.current_ma == 0:
             return {}
         members = [
-            Member(module.address, module.bound_ma, self._most_ma(module, target, now_s))
+            Member(module.address, module.bound_ma, module.most_ma(target.voltage_mv, now_s))
             for module in self._modules.values()
         ]
         return shares(target.current_ma, members)
-
-    def _most_ma(self, module: Module, target: Target, now_s: float) -> int:
-        return 0 if module.address in self._leaving else module.most_ma(target.voltage_mv, now_s)
 
     def _switch_off(self, modules: Iterable[Module], now_s: float) -> None:
         due = [module for module in modules if self._to_be_switched_off(module, now_s)]
@@ -227,7 +197,7 @@ class ModuleGroup:
             return
         if not module.on and not self._ready(module, now_s):
             return
-        order = Order(target.voltage_mv, current_ma, sharing)
+        order = Order(target.voltage_mv, current_ma, sharing + target.others)
         output = self._family.output(module.address, order)
         module.ordered(order, now_s)
         self._post(output, Priority.SETPOINT, "output", (module,))

@@ -26,6 +26,8 @@ class Target:
     voltage_mv: int
     current_ma: int
     valid_until_s: float
+    others: int = 0
+    """Modules of other groups that deliver into the same output."""
 
 
 @dataclass(frozen=True, slots=True)

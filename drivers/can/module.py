@@ -259,6 +259,11 @@ class Module:
         return min(self._voltage.t_s, self._current.t_s)
 
     @property
+    def met(self) -> bool:
+        """Whether it ever answered."""
+        return self._met
+
+    @property
     def limits_known(self) -> bool:
         return self._own_limits
 

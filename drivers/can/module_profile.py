@@ -1,9 +1,7 @@
-"""A model of DC power modules: its profile (TOML, `*.module`) and the DBC file beside it, checked.
-
-The suffix keeps them apart from device profiles on Modbus and serial lines, all of which are `*.toml`.
-"""
+"""A model of DC power modules: its profile (TOML, kind `power_module`) and the DBC file beside it, checked."""
 
 import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,9 +9,8 @@ import cantools
 from cantools.database import Database
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from drivers.profile import builtin_folder
-
-SUFFIX = ".module"
+from drivers.profile import MODULE_KIND
+from drivers.profile_folder import Loader, ProfileError, collect
 
 _Positive = Annotated[float, Field(gt=0, le=3600)]
 _Whole = Annotated[int, Field(ge=1)]
@@ -107,64 +104,67 @@ class ModuleProfile(_Table):
     status: StatusTable = StatusTable()
 
 
-class ModuleProfileError(Exception):
-    """A module profile, or its DBC file, is missing or wrong. The text is for the installer."""
+@dataclass(frozen=True, slots=True)
+class ModuleModel:
+    """A profile with its frames. Two that were read from equal files are equal."""
+
+    profile: ModuleProfile
+    dbc: str
+    frames: Database = field(compare=False, repr=False)
+
+    @property
+    def id(self) -> str:
+        return self.profile.id
 
 
-def shipped_ids() -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in _folder().glob(f"*{SUFFIX}")))
-
-
-def load_shipped(profile_id: str) -> tuple[ModuleProfile, Database]:
-    """One of the shipped module profiles with its frames.
+def catalogue(*folders: Path) -> dict[str, ModuleModel]:
+    """All models of power modules below the folders by id; a later folder replaces an id of an earlier one.
 
     Raises:
-        ModuleProfileError: there is none of that name.
+        ProfileError: with the problems of all files.
     """
-    if profile_id not in shipped_ids():
-        raise ModuleProfileError(f"no power module {profile_id!r}; there are {', '.join(shipped_ids())}")
-    return load(_folder() / f"{profile_id}{SUFFIX}")
+    return collect(Loader(load, kinds=(MODULE_KIND,)), *folders)
 
 
-def load(file: Path) -> tuple[ModuleProfile, Database]:
+def load(file: Path) -> ModuleModel:
     """A module profile; its DBC file is looked for beside it.
 
     Raises:
-        ModuleProfileError: either cannot be read, or contradicts itself or the other.
+        ProfileError: either cannot be read, or contradicts itself or the other.
     """
     try:
         profile = ModuleProfile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModuleProfileError(f"{file.name} cannot be read: {error}") from error
+        raise ProfileError((f"{file}: file: {error}",)) from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors())
-        raise ModuleProfileError(f"{file.name}: {faults}") from error
-    if file.name != f"{profile.id}{SUFFIX}":
-        raise ModuleProfileError(f"{file.name}: the file of {profile.id} is called {profile.id}{SUFFIX}")
-    database = _frames(profile, file.parent)
-    _check_status(profile, database)
-    return profile, database
+        raise ProfileError(tuple(_fault(file, fault["loc"], fault["msg"]) for fault in error.errors())) from error
+    if file.stem != profile.id:
+        raise ProfileError((f"{file}: id: {profile.id!r} must be the name of the file",))
+    text, frames = _frames(profile, file)
+    _check_status(profile, frames, file)
+    return ModuleModel(profile, text, frames)
 
 
-def _frames(profile: ModuleProfile, folder: Path) -> Database:
+def _fault(file: Path, place: tuple[int | str, ...], what: str) -> str:
+    return f"{file}: {'.'.join(map(str, place)) or 'file'}: {what}"
+
+
+def _frames(profile: ModuleProfile, file: Path) -> tuple[str, Database]:
     if "/" in profile.dbc or not profile.dbc.endswith(".dbc"):
-        raise ModuleProfileError(f"{profile.id}: dbc is the name of a file beside the profile, not {profile.dbc!r}")
+        raise ProfileError((f"{file}: dbc: is the name of a file beside the profile, not {profile.dbc!r}",))
     try:
-        database = cantools.database.load_string((folder / profile.dbc).read_text("ascii"), "dbc")
+        text = (file.parent / profile.dbc).read_text("ascii")
+        database = cantools.database.load_string(text, "dbc")
     except (OSError, UnicodeDecodeError, cantools.Error) as error:
-        raise ModuleProfileError(f"{profile.dbc} cannot be read: {error}") from error
+        raise ProfileError((f"{file}: dbc: {profile.dbc} cannot be read: {error}",)) from error
     if not isinstance(database, Database):
-        raise ModuleProfileError(f"{profile.dbc} holds no CAN frames")
-    return database
+        raise ProfileError((f"{file}: dbc: {profile.dbc} holds no CAN frames",))
+    return text, database
 
 
-def _check_status(profile: ModuleProfile, database: Database) -> None:
+def _check_status(profile: ModuleProfile, database: Database, file: Path) -> None:
     status = profile.status
     named = {*status.normal, *status.faults, *(name for name in (status.off, status.duplicate) if name)}
     known = {signal.name for message in database.messages for signal in message.signals}
     if unknown := sorted(named - known):
-        raise ModuleProfileError(f"{profile.id}: {profile.dbc} has no status bits {', '.join(unknown)}")
-
-
-def _folder() -> Path:
-    return builtin_folder() / "power-modules"
+        raise ProfileError((f"{file}: status: {profile.dbc} has no status bits {', '.join(unknown)}",))

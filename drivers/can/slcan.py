@@ -174,8 +174,8 @@ def frame_of(line: bytes, *, extended: bool) -> Frame | None:
     return frame if frame.possible else None
 
 
-async def open_slcan(line: Slcan, ear: Ear) -> SlcanLink:
-    """Open the port and the channel behind it.
+async def open_slcan(line: Slcan, ear: Ear, *, listen_only: bool = False) -> SlcanLink:
+    """Open the port and the channel behind it; `listen_only`: it acknowledges no frame, and sends none.
 
     Raises:
         OSError: no such port, in use, or a bit rate that no adapter has.
@@ -189,7 +189,7 @@ async def open_slcan(line: Slcan, ear: Ear) -> SlcanLink:
         raise OSError(f"{line.port} cannot be opened: {error}") from error
     try:
         # Empty lines end what an earlier user left half written; C because S is refused while the channel is open.
-        os.write(port.fileno(), b"\r\r\rC\r" + f"S{code}\rO\r".encode())
+        os.write(port.fileno(), b"\r\r\rC\r" + f"S{code}\r{'L' if listen_only else 'O'}\r".encode())
     except OSError:
         port.close()
         raise

@@ -146,7 +146,7 @@ async def open_socketcand(line: Socketcand, ear: Ear) -> SocketcandLink:
         raise OSError(f"{line.host}:{line.port} does not answer") from error
     try:
         await link.shake_hands(line.channel)
-    except BaseException:
-        link.close()
-        raise
+    finally:
+        if not link.ready:
+            link.close()
     return link

@@ -1,7 +1,8 @@
 """Which registers are read together. PURE.
 
 A read of its own costs 13 characters of frame, the device's turnaround and a gap; a hole costs two characters per
-register. A block that is too long makes an urgent write wait, so its length is bounded by the line's speed.
+register. In ASCII each byte is two characters. A block that is too long makes an urgent write wait, so its length
+is bounded by the line's speed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,6 @@ from drivers.api import Line, Wire
 from drivers.modbus.codec import Point
 from drivers.profile_schema import DeviceProfile, Table
 
-FRAME_CHARS = 13
-"""Characters of a read request and the frame of its answer."""
 TURNAROUND_S = 0.005
 LONGEST_READ_S = 0.045
 WIDEST = 4
@@ -43,9 +42,27 @@ class Packing:
     covered: frozenset[tuple[Table, int]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Chars:
+    """Characters on the line: a read request and the frame of its answer, each register in it, a short write."""
+
+    read: int
+    register: int
+    write: int
+    """A write of one register, and its answer."""
+
+
+RTU_CHARS = Chars(read=13, register=2, write=16)
+ASCII_CHARS = Chars(read=28, register=4, write=34)
+
+
+def chars(line: Line) -> Chars:
+    return ASCII_CHARS if line.framing == "ascii" else RTU_CHARS
+
+
 def char_s(line: Line) -> float:
-    """Time of one character: start, eight data bits, parity, stop."""
-    return (9 + (line.parity != "N") + line.stop_bits) / line.baud
+    """Time of one character: start, data bits, parity, stop."""
+    return (1 + line.data_bits + (line.parity != "N") + line.stop_bits) / line.baud
 
 
 def gap_s(line: Line) -> float:
@@ -58,10 +75,10 @@ def packing(wire: Wire, profile: DeviceProfile, outlet: int = 1) -> Packing:
     covered = None if quirks.holes else frozenset(_covered(profile, outlet))
     if not isinstance(wire, Line):
         return Packing(quirks.max_block, quirks.max_block, quirks.max_block, covered)
-    chars = LONGEST_READ_S / char_s(wire)
-    longest = min(quirks.max_block, max(WIDEST, int(chars - FRAME_CHARS) // 2))
-    saved_s = FRAME_CHARS * char_s(wire) + TURNAROUND_S + gap_s(wire)
-    return Packing(longest, int(saved_s / (2 * char_s(wire))), quirks.max_block, covered)
+    own, most = chars(wire), LONGEST_READ_S / char_s(wire)
+    longest = min(quirks.max_block, max(WIDEST, int(most - own.read) // own.register))
+    saved_s = own.read * char_s(wire) + TURNAROUND_S + gap_s(wire)
+    return Packing(longest, int(saved_s / (own.register * char_s(wire))), quirks.max_block, covered)
 
 
 def _covered(profile: DeviceProfile, outlet: int) -> Iterator[tuple[Table, int]]:

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from drivers.api import (
     BusFigures,
@@ -25,6 +27,7 @@ from drivers.modbus.meter import ModbusMeter
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.sensor import ModbusSensor
+from drivers.modbus.survey_guest import Guest
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import RTU, TCP, Timing, Unit
 from drivers.profile_schema import DeviceProfile, Table
@@ -33,7 +36,20 @@ FAST_RTU_S = 1.0
 FAST_TCP_S = 0.5
 """Period of the chargers' readings, where the wire sustains it."""
 
-Member = ModbusEvse | ModbusMeter | ModbusSensor
+
+class Member(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a device needs of the bus that it is built for."""
+
+    scheduler: Scheduler
+    wire: Wire
 
 
 class ModbusBus:
@@ -96,6 +112,19 @@ class ModbusBus:
         """
         self._add(ModbusSensor(self._scheduler, setup, sink=self._sink))
 
+    @property
+    def place(self) -> Place:
+        """For drivers of other packages, which then `join`."""
+        return Place(self._scheduler, self._wire)
+
+    def join(self, member: Member) -> None:
+        """Have a device that was built for this bus run on it, before or while it runs.
+
+        Raises:
+            ValueError: the id is taken.
+        """
+        self._add(member)
+
     def remove(self, device_id: str) -> None:
         """Take a device off the wire; a waiting setpoint fails with CLOSED.
 
@@ -131,7 +160,21 @@ class ModbusBus:
             units=tuple(_unit_figures(unit) for unit in self._scheduler.units.values() if unit.devices),
         )
 
-    async def read_raw(self, unit: int, table: Table, address: int, count: int) -> list[int]:
+    @property
+    def wire(self) -> Wire:
+        return self._wire
+
+    def units(self) -> Collection[int]:
+        """Behind which devices of the site are."""
+        return {number for number, unit in self._scheduler.units.items() if unit.devices}
+
+    def guest(self, *, writes: bool = False) -> Guest:
+        """For whoever wants to ask other units as well, without disturbing those of the site."""
+        return Guest(self._scheduler, writes=writes)
+
+    async def read_raw(
+        self, unit: int, table: Table, address: int, count: int, *, urgency: Urgency = Urgency.SLOW
+    ) -> list[int]:
         """Registers or bits as they are.
 
         Raises:
@@ -139,7 +182,7 @@ class ModbusBus:
             ValueError: the request cannot be sent.
         """
         request = pdu.read(unit, table, address=address, count=count)
-        return list((await self._scheduler.transfer(request, Urgency.SLOW)).values)
+        return list((await self._scheduler.transfer(request, urgency)).values)
 
     async def write_raw(self, unit: int, function: int, address: int, words: Sequence[int]) -> None:
         """Write by function 5, 6 or 16.

@@ -25,11 +25,12 @@ from drivers.modbus.commissioning import Commissioning
 from drivers.modbus.outlet import Outlet
 from drivers.modbus.poller import ANSWERS, Poller, PollPlan
 from drivers.modbus.probing import Choice, OtherReadingError, Probing, repacked
-from drivers.modbus.reading import Image, evse_reading, evse_registers
+from drivers.modbus.reading import Image, evse_reading, evse_registers, shown_tag
 from drivers.modbus.registers import Registers
 from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.setpoints import Target, on_grid, target
+from drivers.modbus.tag import TagRegister
 from drivers.modbus.upkeep import Upkeep
 from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Watchdog
 
@@ -78,7 +79,7 @@ class ModbusEvse:
         self._profile: DeviceProfile
         self._adopt(Choice(next(profile.readings)))
         self._latest: EvseReading | None = None
-        self._tag: str | None = None
+        self._tags = TagRegister()
         self._order: Order | None = None
         self._lease = Lease()
         self._renewed_s = -math.inf
@@ -195,6 +196,7 @@ class ModbusEvse:
             raise OtherReadingError(choice)
         self._choice = choice
         self._outlet.forget()
+        self._tags.doubt()
         await self._upkeep.found()
         if self._lease.until_s == math.inf:
             # What the outlet holds is from an earlier life: without a cycle it must not last.
@@ -205,14 +207,12 @@ class ModbusEvse:
 
     def seen(self, image: Image) -> None:
         reading = evse_reading(self._profile, image)
-        first = self._latest is None
         self._latest = reading
         self._outlet.seen(image)
         self._sink(EvseRead(self.id, reading))
-        if reading.tag is not None and reading.tag != self._tag and not first:
-            self._sink(TokenRead(self.id, reading.tag, reading.t_s))
-        if reading.tag is not None or "rfid_tag" in image:
-            self._tag = reading.tag
+        tag = shown_tag(self._profile, image)
+        if self._tags.presents(tag, reading.t_s) and tag:
+            self._sink(TokenRead(self.id, tag, reading.t_s))
 
     async def slow(self) -> None:
         await self._upkeep.check()

@@ -19,6 +19,9 @@ SLOW_SHARE = 0.05
 DEAD_SHARE = 0.006
 DEAD_IDLE_SHARE = 0.05
 """Share of the wire's time for probes of lost units, and of the time in which it would be idle."""
+GUEST_SHARE = 0.03
+GUEST_IDLE_SHARE = 0.4
+"""The same for a scan while the site runs, answered or not."""
 STARVED_S = 5.0
 """A slow read that waited this long counts as a fast one."""
 PROBE_PATIENCE_S = 1.0
@@ -105,6 +108,7 @@ class Choice:
 class Jobs:
     slow: Allowance = field(default_factory=lambda: Allowance(SLOW_SHARE, 0.1, 0.1))
     dead: Allowance = field(default_factory=lambda: Allowance(DEAD_SHARE, 0.1, 0.02))
+    guests: Allowance = field(default_factory=lambda: Allowance(GUEST_SHARE + GUEST_IDLE_SHARE, 0.1, 0.0))
     _queue: dict[Key, Job] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -138,7 +142,7 @@ class Jobs:
         for job in self._queue.values():
             wait_s = job.ready_s - now_s
             if job.urgency is Urgency.PROBE:
-                wait_s = max(wait_s, probe_wait_s)
+                wait_s = max(wait_s, self.guests.wait_s if job.unit.guest else probe_wait_s)
             if wait_s > 0:
                 choice.wait_s = min(choice.wait_s, wait_s)
                 if job.urgency is Urgency.SAFETY:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from drivers.api import Line, Wire
 from drivers.modbus import codec
-from drivers.modbus.blocks import FRAME_CHARS, TURNAROUND_S, Block, char_s, gap_s, packing, plan
+from drivers.modbus.blocks import RTU_CHARS, TURNAROUND_S, Block, Chars, char_s, chars, gap_s, packing, plan
 from drivers.modbus.reading import CURRENTS, POWERS, evse_registers, meter_registers
 from drivers.profile_schema import DeviceProfile
 
@@ -22,9 +22,10 @@ COMFORT = 0.7
 TOLERANCE = 1.05
 LONGEST_CHARGER_S = 5.0
 """A charger that is read more seldom cannot be known to be lost in time (R4)."""
+READ_PER_STALE = 2
+"""An SECC must be read so often, at the least, in the time after which it counts as stale."""
 LONGEST_CUT_S = 2.0
 """More than this for a cut of all chargers uses up what R4 leaves."""
-WRITE_CHARS = 16
 PERIODS_S = (0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300)
 BAUDS = (9600, 19200, 38400, 57600, 115200)
 
@@ -46,6 +47,8 @@ class Device:
     @property
     def longest_s(self) -> float:
         """The most seldom that it may be read."""
+        if self.profile.supply is not None:
+            return self.profile.supply.stale_s / READ_PER_STALE
         return self.period_s * TOLERANCE if self.is_meter else max(LONGEST_CHARGER_S, self.period_s)
 
 
@@ -80,13 +83,14 @@ class Costs:
 
     char_s: float
     rest_s: float
+    chars: Chars = RTU_CHARS
 
     def read_s(self, count: int) -> float:
-        return (FRAME_CHARS + 2 * count) * self.char_s + self.rest_s
+        return (self.chars.read + self.chars.register * count) * self.char_s + self.rest_s
 
     @property
     def write_s(self) -> float:
-        return WRITE_CHARS * self.char_s + self.rest_s
+        return self.chars.write * self.char_s + self.rest_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ def _load(wire: Wire, device: Device) -> Load:
 def _costs(wire: Wire) -> Costs:
     if not isinstance(wire, Line):
         return Costs(0.0, TURNAROUND_S)
-    return Costs(char_s(wire), TURNAROUND_S + gap_s(wire))
+    return Costs(char_s(wire), TURNAROUND_S + gap_s(wire), chars(wire))
 
 
 def _blocks(wire: Wire, device: Device, poll: str) -> tuple[Block, ...]:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import select
 import struct
+import termios
 from collections.abc import Callable
 from typing import Protocol
 
@@ -88,12 +89,13 @@ def _open(line: Line) -> serial.Serial:
         return serial.Serial(
             line.port,
             line.baud,
-            parity="N" if on_pty else line.parity,  # a pty has no parity and refuses one
+            bytesize=8 if on_pty else line.data_bits,  # a pty has whole bytes and no parity, and refuses all else
+            parity="N" if on_pty else line.parity,
             stopbits=line.stop_bits,
             timeout=0,
             exclusive=True,
         )
-    except (OSError, ValueError) as error:  # SerialException is an OSError
+    except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
         raise DeviceError(Fault.CLOSED, f"{line.port}: {error}") from error
 
 

@@ -9,7 +9,7 @@ from drivers.modbus import codec, pdu
 from drivers.modbus.blocks import Packing
 from drivers.modbus.pdu import ExceptionAnswerError
 from drivers.modbus.sampler import ABSENT
-from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.modbus.scheduler import Asks, Urgency
 from drivers.profile_schema import DeviceProfile, Probe, Reading
 
 Found = Fraction | str | None
@@ -33,8 +33,8 @@ class OtherReadingError(Exception):
 
 
 class Probing:
-    def __init__(self, scheduler: Scheduler, profile: DeviceProfile, *, unit: int, outlet: int = 1) -> None:
-        self._scheduler, self._profile = scheduler, profile
+    def __init__(self, wire: Asks, profile: DeviceProfile, *, unit: int, outlet: int = 1) -> None:
+        self._wire, self._profile = wire, profile
         self._unit, self._outlet = unit, outlet
 
     async def choose(self) -> Choice:
@@ -79,7 +79,7 @@ class Probing:
     async def _words(self, point: codec.Point) -> tuple[int, ...] | None:
         request = pdu.read(self._unit, point.table, address=point.address, count=point.width)
         try:
-            return tuple((await self._scheduler.transfer(request, Urgency.SLOW)).values)
+            return tuple((await self._wire.transfer(request, Urgency.SLOW)).values)
         except ExceptionAnswerError as error:
             if error.code in ABSENT:
                 return None

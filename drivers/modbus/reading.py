@@ -11,7 +11,7 @@ from typing import Literal
 from drivers.api import EvseReading, EvState, MeterReading, MeterSetup, Phases
 from drivers.modbus import codec
 from drivers.modbus.codec import Point
-from drivers.profile_schema import DeviceProfile, StateMap
+from drivers.profile_schema import MEASURED, DeviceProfile, StateMap, TagRules
 
 CURRENTS = ("current_l1", "current_l2", "current_l3")
 VOLTAGES = ("voltage_l1", "voltage_l2", "voltage_l3")
@@ -19,6 +19,7 @@ POWERS = ("active_power_l1", "active_power_l2", "active_power_l3")
 MOST_TENS = 10
 UID_DIGITS = (8, 14, 20)
 """Hex digits of UIDs of 4, 7 and 10 bytes (ISO/IEC 14443-3)."""
+_HEX = frozenset("0123456789ABCDEF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ Image = Mapping[str, Sample]
 
 def evse_registers(profile: DeviceProfile, poll: Poll) -> tuple[str, ...]:
     """Registers that feed an outlet's reading, the one with its state first."""
-    state, enable = profile.state, profile.enable
+    state, enable, supply = profile.state, profile.enable, profile.supply
     wanted = [
         state.register_ if state else None,
         state.plug_register if state else None,
@@ -46,6 +47,8 @@ def evse_registers(profile: DeviceProfile, poll: Poll) -> tuple[str, ...]:
         *("active_power_total", "energy_import_total", "plug_counter", "rfid_tag", "error_code"),
         *("current_limit", "current_limit_readback"),
         *((enable.register_, enable.readback) if enable else ()),
+        *(supply.registers if supply else ()),
+        *(*MEASURED, "soc"),
     ]
     return _polled(profile, poll, wanted)
 
@@ -79,8 +82,9 @@ def evse_reading(profile: DeviceProfile, image: Image) -> EvseReading:
         offered_ma=_number(image, "current_limit") if offered is None else offered,
         enabled=_enabled(profile, image),
         plug_counter=_number(image, "plug_counter"),
-        tag=_tag(profile, image),
+        tag=shown_tag(profile, image) or None,
         error=_error(profile, image),
+        soc_percent=_percent(image, "soc"),
     )
 
 
@@ -129,18 +133,39 @@ def _power_w(profile: DeviceProfile, image: Image, powers: Phases | None) -> int
     return power_w
 
 
+def shown_tag(profile: DeviceProfile, image: Image) -> str | None:
+    """UID of the card in the tag register; "" for no card, None where it was not read or shows no UID."""
+    raw = _raw(image, "rfid_tag")
+    if raw is None:
+        return None
+    rules = profile.tag or TagRules()
+    text = f"{raw:0{4 * profile.registers['rfid_tag'].width}X}" if isinstance(raw, int) else raw
+    if {str(raw).upper(), text.upper()} & {none.upper() for none in rules.none} or is_blank(text):
+        return ""
+    found = uid(text)
+    return bytes.fromhex(found)[::-1].hex().upper() if found and rules.reverse_bytes else found
+
+
+def is_blank(text: str) -> bool:
+    """Whether a tag register shows no card: nothing, or only zeros or ones."""
+    digits = _digits(text)
+    return not digits or set(digits) in ({"0"}, {"F"})
+
+
 def uid(text: str) -> str | None:
     """A UID as upper-case hex without separators; None for what is no UID.
 
     A register longer than the UID is filled with zeros: the shortest UID length that holds all else counts.
     """
-    digits = "".join(char for char in text.upper() if char not in " :-.")
-    if not digits or any(char not in "0123456789ABCDEF" for char in digits) or not digits.strip("0"):
+    digits = _digits(text)
+    if is_blank(text) or not _HEX.issuperset(digits):
         return None
-    for length in UID_DIGITS:
-        if len(digits) > length and not digits[length:].strip("0"):
-            return digits[:length]
-    return digits
+    fitting = (length for length in UID_DIGITS if len(digits) >= length and not digits[length:].strip("0"))
+    return next((digits[:length] for length in fitting), None)
+
+
+def _digits(text: str) -> str:
+    return "".join(char for char in text.upper() if char not in " :-.")
 
 
 def _scaled(ratio: Fraction, number: int) -> int:
@@ -162,6 +187,11 @@ def _number(image: Image, name: str) -> int | None:
     tens = None if sample is None else _tens(image, sample.point.exponent)
     found = None if sample is None or tens is None else codec.value(sample.point, sample.words, tens)
     return found if isinstance(found, int) else None
+
+
+def _percent(image: Image, name: str) -> int | None:
+    thousandths = _number(image, name)
+    return None if thousandths is None else thousandths // 1000
 
 
 def _tens(image: Image, exponent: str | None) -> int | None:
@@ -227,15 +257,6 @@ def _enabled(profile: DeviceProfile, image: Image) -> bool | None:
     shown = form.readback if form.readback in image else form.register_
     raw = _raw(image, shown)
     return {form.on: True, form.off: False}.get(raw) if isinstance(raw, int) else None
-
-
-def _tag(profile: DeviceProfile, image: Image) -> str | None:
-    raw = _raw(image, "rfid_tag")
-    none = profile.tag.none if profile.tag else ()
-    if raw is None or str(raw).upper() in {text.upper() for text in none}:
-        return None
-    digits = 4 * profile.registers["rfid_tag"].width
-    return uid(f"{raw:0{digits}X}" if isinstance(raw, int) else raw)
 
 
 def _error(profile: DeviceProfile, image: Image) -> str | None:

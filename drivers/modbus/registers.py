@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from drivers.api import DeviceError, Fault
 from drivers.modbus import codec, pdu
 from drivers.modbus.codec import EncodeError, Point
-from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.modbus.scheduler import Asks, Urgency
 from drivers.profile_schema import DeviceProfile
 
 Encoder = Callable[[Point], tuple[int, ...]]
 
 
 class Registers:
-    def __init__(self, scheduler: Scheduler, profile: DeviceProfile, *, unit: int, outlet: int) -> None:
-        self._scheduler = scheduler
+    def __init__(self, wire: Asks, profile: DeviceProfile, *, unit: int, outlet: int) -> None:
+        self._wire = wire
         self._unit = unit
         self._points = {name: codec.point(profile, name, outlet) for name in profile.registers}
 
@@ -61,7 +61,7 @@ class Registers:
 
     async def _words(self, point: Point, urgency: Urgency) -> Sequence[int]:
         request = pdu.read(self._unit, point.table, address=point.address, count=point.width)
-        return (await self._scheduler.transfer(request, urgency)).values
+        return (await self._wire.transfer(request, urgency)).values
 
     async def _send(self, name: str, encode: Encoder, *, urgency: Urgency) -> None:
         point = self._points[name]
@@ -74,6 +74,4 @@ class Registers:
         size = len(words) // point.repeat
         for place in range(0, len(words), size):  # a value that lies there several times is written copy by copy
             address, copy = point.address + place, words[place : place + size]
-            await self._scheduler.transfer(
-                pdu.write(self._unit, point.write_fc, address=address, words=copy), urgency
-            )
+            await self._wire.transfer(pdu.write(self._unit, point.write_fc, address=address, words=copy), urgency)

@@ -1,4 +1,4 @@
-"""Modbus RTU over a serial port: strict request and response, silence before every request.
+"""Modbus over a serial port, RTU or ASCII: strict request and response, silence before every request.
 
 All times are of the loop's clock, which is the monotonic clock.
 """
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from drivers.api import DeviceError, Fault, Line
 from drivers.modbus import pdu
+from drivers.modbus.ascii import ASCII
 from drivers.modbus.blocks import char_s, gap_s
 from drivers.modbus.frames import Search, frame
+from drivers.modbus.framing import Finder, Framing
 from drivers.modbus.link import Answer, Done
 from drivers.modbus.pdu import Request
 from drivers.modbus.port import Port, SerialPort
@@ -33,16 +35,31 @@ class Exchange:
     request: Request
     timeout_s: float
     done: Done
-    search: Search
+    search: Finder
     give_up_s: float
     """When silence must have come."""
     sent: bool = False
     ends_s: float = 0.0
     """When the last byte of the request leaves the line."""
     turnaround_s: float | None = None
+    whole_by_s: float = 0.0
+    """When the whole answer must be there; known once it has begun."""
+
+
+RTU = Framing(
+    frame,
+    lambda request, echoes: Search(request, echoes=echoes),
+    lambda request: request.answer_size + FRAMING,
+    pause_s=0.0,
+)
 
 
 class RtuLink:
+    """A serial line in the framing that its settings name.
+
+    Both framings keep silence before a request: what comes in it is the rest of an older answer.
+    """
+
     ambiguous = True
     most = 1
 
@@ -57,6 +74,7 @@ class RtuLink:
         """`gap`: silence before a request in seconds, other than the standard's."""
         self.fresh = True
         self._line = line
+        self._framing = ASCII if line.framing == "ascii" else RTU
         self._open_port, self._new_alarm = open_port, new_alarm
         self._port: Port | None = None
         self._alarm: Alarm | None = None
@@ -97,7 +115,7 @@ class RtuLink:
             closed = DeviceError(Fault.CLOSED, f"{self._line.port}: closed")
             asyncio.get_running_loop().call_soon(done, closed)
             return
-        search = Search(request, echoes=self._echoes)
+        search = self._framing.search(request, self._echoes)
         now_s = self._loop.time()
         give_up_s = max(now_s, self._busy_until_s) + BABBLE_S
         self._exchange = Exchange(request, timeout_s, done, search, give_up_s)
@@ -112,7 +130,7 @@ class RtuLink:
         return True
 
     def line_s(self, request: Request) -> float:
-        chars = len(frame(request)) + request.answer_size + FRAMING
+        chars = len(self._framing.frame(request)) + self._framing.answer_chars(request)
         return chars * self._char_s + self._gap_s
 
     def _when_silent(self, now_s: float) -> None:
@@ -137,7 +155,7 @@ class RtuLink:
             self._when_silent(self._loop.time())
 
     def _send(self, exchange: Exchange) -> None:
-        data = frame(exchange.request)
+        data = self._framing.frame(exchange.request)
         if self._port is None:
             return
         exchange.sent = True
@@ -151,7 +169,7 @@ class RtuLink:
             text = f"{self._line.port}: the line takes no bytes"
             self._loop.call_soon(self._finish, exchange, DeviceError(Fault.TIMEOUT, text))
             return
-        first = min(exchange.request.answer_size + FRAMING, FIFO)
+        first = min(self._framing.answer_chars(exchange.request), FIFO)
         self._deadline.at(exchange.ends_s + exchange.timeout_s + first * self._char_s)
 
     def _readable(self) -> None:
@@ -174,10 +192,11 @@ class RtuLink:
         answer = exchange.search.feed(data)
         if exchange.turnaround_s is None:
             exchange.turnaround_s = max(0.0, now_s - exchange.ends_s - len(data) * self._char_s)
-            if answer is None:
-                rest_s = (exchange.request.answer_size + FRAMING) * self._char_s
-                self._deadline.at(now_s + rest_s + exchange.timeout_s)
+            rest_s = self._framing.answer_chars(exchange.request) * self._char_s
+            exchange.whole_by_s = now_s + rest_s + exchange.timeout_s + self._framing.pause_s
         if answer is None:
+            pause_s = self._framing.pause_s
+            self._deadline.at(min(exchange.whole_by_s, now_s + pause_s) if pause_s else exchange.whole_by_s)
             return
         outcome: Answer | DeviceError
         try:
@@ -200,7 +219,7 @@ class RtuLink:
             self._learn_echo(exchange.search)
         exchange.done(outcome)
 
-    def _learn_echo(self, search: Search) -> None:
+    def _learn_echo(self, search: Finder) -> None:
         """One look is not enough where noise came before the answer: it may have been a broken echo."""
         self._echoes = self._echoes or search.echoed
         self._looks += 1

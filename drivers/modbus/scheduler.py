@@ -8,15 +8,25 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from drivers.api import DeviceError, Fault, Health
-from drivers.modbus.jobs import DEAD_IDLE_SHARE, DEAD_SHARE, SLOW_SHARE, Job, Jobs, Urgency
+from drivers.modbus.jobs import (
+    DEAD_IDLE_SHARE,
+    DEAD_SHARE,
+    GUEST_IDLE_SHARE,
+    GUEST_SHARE,
+    SLOW_SHARE,
+    Job,
+    Jobs,
+    Urgency,
+)
 from drivers.modbus.link import Answer, Link
 from drivers.modbus.pdu import Request
 from drivers.modbus.timers import Deadline
 from drivers.modbus.unit import Counters, Timing, Unit, total
 
-__all__ = ["Scheduler", "Urgency"]
+__all__ = ["Asks", "Scheduler", "Urgency"]
 
 REOPEN_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Back-off between attempts to open port or connection."""
@@ -49,6 +59,13 @@ class Flight:
     begun_s: float
 
 
+class Asks(Protocol):
+    """Whoever carries requests to a wire: its scheduler, or somebody who asks one."""
+
+    async def transfer(self, request: Request, urgency: Urgency) -> Answer:
+        """Raises DeviceError: not answered, or refused."""
+
+
 class Scheduler:
     def __init__(self, link: Link, *, timing: Timing, on_health: Callable[[Health, str], None]) -> None:
         self._link = link
@@ -58,6 +75,8 @@ class Scheduler:
         self._jobs = Jobs()
         self._flying: list[Flight] = []
         self._units: dict[int, Unit] = {}
+        self._of_guests = Counters()
+        """Exchanges and time only: that nobody answers at an address that is only tried is no fault of the wire."""
         self._timer = Deadline(self._again)
         self._stopped = asyncio.Event()
         """The link is closed, or a callback failed: `run` looks after it."""
@@ -70,8 +89,8 @@ class Scheduler:
 
     @property
     def counters(self) -> Counters:
-        """Of all units together."""
-        return total(unit.counters for unit in self._units.values())
+        """Of all units together, and the time that guests had."""
+        return total([*(unit.counters for unit in self._units.values()), self._of_guests])
 
     @property
     def units(self) -> Mapping[int, Unit]:
@@ -87,8 +106,17 @@ class Scheduler:
             unit.pipeline = pipeline
         return unit
 
-    async def transfer(self, request: Request, urgency: Urgency, *, due_s: float | None = None) -> Answer:
+    @property
+    def troubled(self) -> bool:
+        """Whether a device of the site has just missed, and is not given up."""
+        return any(unit.misses > 0 and not unit.lost for unit in self._units.values() if unit.devices)
+
+    async def transfer(
+        self, request: Request, urgency: Urgency, *, due_s: float | None = None, guest: Unit | None = None
+    ) -> Answer:
         """Queue a request and wait for its answer. Within its class the earliest `due_s` goes first (now, if None).
+
+        `guest`: the unit, where it is not one of the site's; it is forgotten with its caller.
 
         An equal read that waits already is shared. A write that waits to the same registers is replaced: its caller
         gets REFUSED, "superseded".
@@ -101,7 +129,7 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
         future: asyncio.Future[Answer] = loop.create_future()
-        unit = self._units.get(request.unit) or self.unit(request.unit)
+        unit = guest or self._units.get(request.unit) or self.unit(request.unit)
         job = Job(request, unit, urgency, now_s, now_s if due_s is None else due_s, [future])
         if self._flying or self._jobs or urgency is Urgency.PROBE or job.ready_s > now_s:
             self._jobs.add(job)
@@ -175,7 +203,7 @@ class Scheduler:
         while self._link.is_open and len(self._flying) < self._link.most:
             now_s = _now_s()
             self._earn(now_s)
-            choice = self._jobs.choose(now_s, all_lost=all(unit.lost for unit in self._units.values()))
+            choice = self._jobs.choose(now_s, all_lost=self._all_lost())
             job, wait_s = choice.job, choice.wait_s
             if job is not None and job.urgency is not Urgency.SAFETY and choice.cut_s < self._takes_s(job):
                 job, wait_s = None, choice.cut_s  # not worth delaying a reduction whose unit needs a pause
@@ -189,8 +217,15 @@ class Scheduler:
             if job.wanted:
                 self._begin(job, now_s)
 
+    def _all_lost(self) -> bool:
+        """Units behind which no device is polled any more do not count, where there are others."""
+        polled = [unit for unit in self._units.values() if unit.devices]
+        return all(unit.lost for unit in polled or self._units.values())
+
     def _takes_s(self, job: Job) -> float:
         turnaround_s = job.unit.turnaround_s
+        if job.unit.guest and turnaround_s is None:
+            turnaround_s = job.unit.timeout_s(job.request)
         return self._link.line_s(job.request) + (USUAL_TURNAROUND_S if turnaround_s is None else turnaround_s)
 
     def _earn(self, now_s: float) -> None:
@@ -200,6 +235,7 @@ class Scheduler:
         self._earned_s, self._earned_busy_s = now_s, self._busy_s
         self._jobs.slow.earn(SLOW_SHARE * passed_s)
         self._jobs.dead.earn(DEAD_SHARE * passed_s + DEAD_IDLE_SHARE * idle_s)
+        self._jobs.guests.earn(GUEST_SHARE * passed_s + GUEST_IDLE_SHARE * idle_s)
 
     def _begin(self, job: Job, now_s: float) -> None:
         settles = self._confusable(job, now_s)
@@ -239,8 +275,9 @@ class Scheduler:
     def _conclude(self, flight: Flight, outcome: Answer | DeviceError) -> None:
         now_s = _now_s()
         unit, request, spent_s = flight.job.unit, flight.request, now_s - flight.begun_s
-        unit.counters.transactions += 1
-        unit.counters.busy_s += spent_s
+        counters = self._of_guests if unit.guest else unit.counters
+        counters.transactions += 1
+        counters.busy_s += spent_s
         self._busy_s += spent_s
         if isinstance(outcome, Answer):
             unit.learn(request, outcome.turnaround_s)
@@ -253,7 +290,9 @@ class Scheduler:
 
     def _hand_over(self, flight: Flight, outcome: Answer | DeviceError, spent_s: float) -> None:
         job = flight.job
-        if job.urgency is Urgency.SLOW:
+        if job.unit.guest:
+            self._jobs.guests.earn(-spent_s)
+        elif job.urgency is Urgency.SLOW:
             self._jobs.slow.earn(-spent_s)
         elif job.urgency is Urgency.PROBE and _is(outcome, Fault.TIMEOUT):
             self._jobs.dead.earn(-spent_s)
@@ -300,6 +339,8 @@ class Scheduler:
                 self._revive()
 
     def _missed(self, unit: Unit, now_s: float) -> None:
+        if unit.guest:
+            return
         condition = self._condition
         condition.silent.add(unit.number)
         alive = {other.number for other in self._units.values() if other.devices > 0 and other.misses < 2}

@@ -10,7 +10,7 @@ from drivers.api import DeviceError, Fault, Health, Line, Wire
 from drivers.modbus import codec, pdu
 from drivers.modbus.link import Answer
 from drivers.modbus.rtu import RtuLink
-from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.modbus.scheduler import Asks, Scheduler, Urgency
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import TCP, Timing
 from drivers.profile_schema import DeviceProfile, Register
@@ -64,20 +64,17 @@ async def on_wire(wire: Wire, work: Callable[[Scheduler], Awaitable[T]], *, timi
     return found
 
 
-async def read_profile(
-    scheduler: Scheduler, profile: DeviceProfile, *, unit: int, outlet: int = 1
-) -> AsyncIterator[Seen]:
+async def read_profile(wire: Asks, profile: DeviceProfile, *, unit: int, outlet: int = 1) -> AsyncIterator[Seen]:
     """Every readable register, one request each, so that what the device lacks costs only itself.
 
     Raises:
         DeviceError: the unit does not answer at all, or the wire is gone.
     """
-    scheduler.unit(unit, profile.modbus.spacing_ms / 1000)
     tens: dict[str, int] = {}
     heard, misses = False, 0
     for name in _exponents_first(profile):
         try:
-            answer = await _words(scheduler, codec.point(profile, name, outlet), unit)
+            answer = await _words(wire, codec.point(profile, name, outlet), unit)
         except DeviceError as error:
             if error.fault is Fault.CLOSED:
                 raise
@@ -94,25 +91,6 @@ async def read_profile(
         yield _seen(profile.registers[name], point, answer, _tens(point, tens))
 
 
-async def read_one(scheduler: Scheduler, profile: DeviceProfile, name: str, *, unit: int, outlet: int = 1) -> Seen:
-    """One register anew.
-
-    Raises:
-        DeviceError: not answered, or refused.
-    """
-    point = codec.point(profile, name, outlet)
-    return _seen(profile.registers[name], point, await _words(scheduler, point, unit), 0)
-
-
-async def read_raw(scheduler: Scheduler, request: pdu.Request) -> Answer:
-    """Registers as they are.
-
-    Raises:
-        DeviceError: not answered, or refused.
-    """
-    return await scheduler.transfer(request, Urgency.SLOW)
-
-
 def _unheard(health: Health, text: str) -> None:
     """A tool sees by its own requests how the wire is."""
 
@@ -123,9 +101,9 @@ def _exponents_first(profile: DeviceProfile) -> Sequence[str]:
     return sorted(readable, key=lambda name: name not in exponents)
 
 
-async def _words(scheduler: Scheduler, point: codec.Point, unit: int) -> Answer:
+async def _words(wire: Asks, point: codec.Point, unit: int) -> Answer:
     request = pdu.read(unit, point.table, address=point.address, count=point.width)
-    return await scheduler.transfer(request, Urgency.SLOW)
+    return await wire.transfer(request, Urgency.SLOW)
 
 
 def _tens(point: codec.Point, known: dict[str, int]) -> int | None:

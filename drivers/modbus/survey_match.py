@@ -7,9 +7,10 @@ from fractions import Fraction
 
 from drivers.api import DeviceError, Fault, Line, Wire
 from drivers.modbus import codec, pdu
+from drivers.modbus.link import Answer
 from drivers.modbus.pdu import ExceptionAnswerError, Request
 from drivers.modbus.probing import Probing
-from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.modbus.scheduler import Asks, Urgency
 from drivers.profile_schema import DeviceProfile, Probe, Register
 
 VOLTS = (80, 300)
@@ -19,6 +20,9 @@ MOST = 16
 ENOUGH = 0.7
 """Share of a profile's evidence without which it is not proposed."""
 FIRST = ("voltage_l1", "status", "frequency", "voltage_l2", "voltage_l3", "current_l1", "active_power_total")
+
+ILLEGAL_ADDRESS = 2
+REVIVALS = 4
 
 Words = tuple[int, ...] | None
 """None: refused, or no answer."""
@@ -66,8 +70,8 @@ class Evidence:
 class Witness:
     """One unit, each register of which is read once; after a silence it is asked what it surely answers."""
 
-    def __init__(self, scheduler: Scheduler, known: Request) -> None:
-        self.scheduler = scheduler
+    def __init__(self, wire: Asks, known: Request) -> None:
+        self._wire = wire
         self._known = known
         self._read: dict[tuple[str, int, int], Words] = {}
 
@@ -88,26 +92,48 @@ class Witness:
             )
         return self._read[place]
 
-    async def revive(self) -> None:
+    async def transfer(self, request: Request, urgency: Urgency) -> Answer:
+        """As the wire's, but what was not answered is not there if the unit still answers something else.
+
+        Some devices are silent where they should refuse; they fit the other reading of their profile.
+
+        Raises:
+            DeviceError: refused, or the unit answers no more.
+        """
+        try:
+            return await self._wire.transfer(request, urgency)
+        except DeviceError as error:
+            if error.fault is not Fault.TIMEOUT:
+                raise
+            await self._revive()
+            raise ExceptionAnswerError(self.unit, ILLEGAL_ADDRESS) from error
+
+    async def _revive(self) -> None:
         """So that a register without an answer does not make the unit count as lost.
+
+        Several times: on a serial line an exception may belong to the request that was not answered, and counts for
+        nothing until a read of another shape has been answered.
 
         Raises:
             DeviceError: it does not answer this either.
         """
-        try:
-            await self.scheduler.transfer(self._known, Urgency.SLOW)
-        except ExceptionAnswerError as error:
-            if error.fault is not Fault.REFUSED:
-                raise
+        for left in reversed(range(REVIVALS)):
+            try:
+                await self._wire.transfer(self._known, Urgency.SLOW)
+            except DeviceError as error:
+                if error.fault is Fault.REFUSED:
+                    return
+                if error.fault is Fault.CLOSED or not left:
+                    raise
+            else:
+                return
 
     async def _ask(self, request: Request) -> Words:
         try:
-            return (await self.scheduler.transfer(request, Urgency.SLOW)).values
+            return (await self.transfer(request, Urgency.SLOW)).values
         except DeviceError as error:
-            if error.fault is Fault.CLOSED:
+            if error.fault in (Fault.CLOSED, Fault.TIMEOUT):
                 raise
-            if error.fault is Fault.TIMEOUT:
-                await self.revive()
             return None
 
 
@@ -181,12 +207,10 @@ async def _probed(witness: Witness, profile: DeviceProfile, evidence: Evidence) 
     if profile.probe is None:
         return profile
     try:
-        choice = await Probing(witness.scheduler, profile, unit=witness.unit).choose()
+        choice = await Probing(witness, profile, unit=witness.unit).choose()
     except DeviceError as error:
-        if error.fault is Fault.CLOSED:
+        if error.fault in (Fault.CLOSED, Fault.TIMEOUT):
             raise
-        if error.fault is Fault.TIMEOUT:
-            await witness.revive()
         return None
     named = _naming(profile.probe, choice.profile)
     evidence.named = evidence.named or bool(named)

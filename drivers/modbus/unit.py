@@ -32,6 +32,8 @@ class Timing:
 RTU = Timing(first_s=0.1, floor_s=0.025)
 """On a wire that others wait for; who answers late is learned to."""
 TCP = Timing()
+GUEST = Timing(first_s=0.12, floor_s=0.12, ceiling_s=0.6)
+"""For addresses of which nobody knows if anybody is there, while others wait for the wire."""
 
 
 @dataclass(slots=True)
@@ -77,6 +79,8 @@ class Unit:
     spacing_s: float = 0.0
     pipeline: int = 1
     """Requests that it takes at once."""
+    guest: bool = False
+    """Asked by a scan, and no part of the site: its silence says nothing about the wire."""
     quiet_until_s: float = 0.0
     """No request at all before this time: one may still come late, or the device needs the pause."""
     retry_s: float = 0.0
@@ -93,6 +97,8 @@ class Unit:
     _reads: Learned = field(default_factory=Learned)
     _writes: Learned = field(default_factory=Learned)
     _stale: dict[Shape, float] = field(default_factory=dict)
+    _settlings: int = 0
+    """Requests of another shape since it last answered."""
 
     @property
     def lost(self) -> bool:
@@ -146,6 +152,7 @@ class Unit:
         self.misses = 0
         self.untried = False
         self._stale.clear()
+        self._settlings = 0
         self.revived.set()
         self.retry_s = 0.0
         self.quiet_until_s = now_s + self.spacing_s
@@ -183,14 +190,16 @@ class Unit:
         """A cheap read whose answer no late answer resembles: by another function, else of another count.
 
         An exception is as good an answer where no late one can have the same function. Which of the two comes first
-        alternates, for the sake of units that do not answer a function that they do not know.
+        alternates, for the sake of units that do not answer a function that they do not know, and of those that
+        refuse whatever is longer.
         """
         by_function = [
             read(self.number, table, address=request.address, count=1)
             for table in READ_FUNCTION
             if table in ("holding", "input") and not self.may_be_late_exception(READ_FUNCTION[table])
         ]
-        if by_function and (self.misses % 2 == 0 or not request.is_read):
+        self._settlings += 1
+        if by_function and (self._settlings % 2 == 0 or not request.is_read):
             return by_function[0]
         return self._other_count(request)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from drivers.api import ReaderSetup, Sink, TokenReader
 from drivers.profile import DeviceProfile
+from drivers.rfid.pcsc import PcscReader
 from drivers.rfid.reader import SerialReader
 
 
@@ -23,4 +24,6 @@ def build_reader(setup: ReaderSetup, profile: DeviceProfile, sink: Sink) -> Runn
         keyboard: ModuleType = import_module("drivers.rfid.keyboard")
         reader: RunningReader = keyboard.KeyboardReader(setup, profile, sink)
         return reader
+    if profile.driver == "pcsc":
+        return PcscReader(setup, profile, sink)
     return SerialReader(setup, profile, sink)

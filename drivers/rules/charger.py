@@ -1,4 +1,4 @@
-"""Rules of what a charger's profile says of its behaviour. PURE: a draft in, texts `key: what` out."""
+"""Rules of what a charger's or an SECC's profile says of its behaviour. PURE: a draft in, texts `key: what` out."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -16,6 +16,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _watchdog(draft)
     yield from _keepalive(draft)
     yield from _commission(draft)
+    yield from _tag(draft)
     yield from _unlock(draft)
 
 
@@ -178,13 +179,22 @@ def _commission(draft: Draft) -> Iterator[str]:
             yield f"commission.{name}: must be readable and writable"
         elif not carries(register, raw):
             yield f"commission.{name}: {raw} does not fit type {register.type}"
+
+
+def _tag(draft: Draft) -> Iterator[str]:
     if draft.tag is not None and "rfid_tag" not in draft.named:
         yield "tag: there is no register rfid_tag"
+    register = draft.registers.get("rfid_tag")
+    if register is not None and not register.is_text and register.type not in ("u32", "u64"):
+        yield f"registers.rfid_tag.type: {register.type} holds no UID"
+    modbus = draft.modbus
+    if modbus is not None and modbus.outlets > 1 and "rfid_tag" in modbus.global_registers:
+        yield "modbus.global_registers: rfid_tag of several outlets would be a tap at each of them"
 
 
 def _unlock(draft: Draft) -> Iterator[str]:
     register = draft.registers.get("unlock")
-    if register is None or draft.identity is None or draft.identity.kind != "charger":
+    if register is None or draft.identity is None or draft.identity.kind not in ("charger", "secc"):
         return
     if not register.writable:
         yield "registers.unlock.access: must be writable"

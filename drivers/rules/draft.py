@@ -15,6 +15,7 @@ from drivers.profile_schema import (
     RtuDefaults,
     SerialDefaults,
     StateMap,
+    Supply,
     TagRules,
     TcpDefaults,
     Watchdog,
@@ -45,6 +46,7 @@ class Draft:
     watchdog: Watchdog | None = None
     keepalive: KeepAlive | None = None
     tag: TagRules | None = None
+    supply: Supply | None = None
     serial: SerialDefaults | None = None
     ascii: AsciiFormat | None = None
     probes: tuple[ProbeTable, ...] = ()

@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 
+from drivers.profile_schema import TARGETS, usual_bits
 from drivers.rules.draft import Draft
 
-CHARGER_ONLY = ("state", "setpoint", "enable", "watchdog", "keepalive", "commission", "tag")
+STEERED_ONLY = ("state", "enable", "watchdog", "commission", "tag")
+"""Of chargers and SECCs."""
+CHARGER_ONLY = ("setpoint", "keepalive")
+SECC_ONLY = ("supply",)
 MODBUS_ONLY = ("tcp", "rtu", "modbus", "registers", "probe")
 READER_ONLY = ("serial", "ascii")
+SECTIONS = {"charger": ("state", "setpoint"), "secc": ("state", "supply", "enable")}
+NEEDED = {"charger": ("current_limit",), "meter": ("current_l1",), "secc": TARGETS}
+"""Sections and registers without which a profile of that kind is of no use."""
 TYPES_TEXT = ("ascii-line", "keyboard")
-KNOWS_BYTES = ("pn532", "twn4")
+KNOWS_BYTES = ("pn532", "twn4", "pcsc")
+NO_LINE = ("keyboard", "pcsc")
 
 
 def problems(draft: Draft) -> Iterator[str]:
@@ -18,9 +26,10 @@ def problems(draft: Draft) -> Iterator[str]:
     if (driver == "modbus") == (kind == "reader"):
         yield f"driver: {driver} does not fit kind {kind}"
     foreign = {
-        "charger": READER_ONLY,
-        "meter": (*READER_ONLY, *CHARGER_ONLY),
-        "reader": (*MODBUS_ONLY, *CHARGER_ONLY),
+        "charger": (*READER_ONLY, *SECC_ONLY),
+        "secc": (*READER_ONLY, *CHARGER_ONLY),
+        "meter": (*READER_ONLY, *STEERED_ONLY, *CHARGER_ONLY, *SECC_ONLY),
+        "reader": (*MODBUS_ONLY, *STEERED_ONLY, *CHARGER_ONLY, *SECC_ONLY),
     }
     for section in foreign[kind]:
         if section in draft.given:
@@ -36,9 +45,9 @@ def problems(draft: Draft) -> Iterator[str]:
 
 
 def _reader(draft: Draft, driver: str) -> Iterator[str]:
-    if "serial" not in draft.given and driver != "keyboard":
+    if "serial" not in draft.given and driver not in NO_LINE:
         yield "serial: missing"
-    if "serial" in draft.given and driver == "keyboard":
+    if "serial" in draft.given and driver in NO_LINE:
         yield f"serial: is not for driver {driver}"
     if driver in TYPES_TEXT and "ascii" not in draft.given:
         yield "ascii: missing"
@@ -49,10 +58,13 @@ def _reader(draft: Draft, driver: str) -> Iterator[str]:
 def _modbus(draft: Draft, kind: str) -> Iterator[str]:
     if not {"tcp", "rtu"} & draft.given:
         yield "rtu: missing, and tcp too"
-    needed = "current_limit" if kind == "charger" else "current_l1"
-    if needed not in draft.named:
-        yield f"registers.{needed}: missing"
+    if draft.rtu is not None and draft.rtu.framing == "rtu" and draft.rtu.bits != usual_bits("rtu"):
+        yield 'rtu.data_bits: must be 8, unless framing = "ascii"'
+    for needed in NEEDED[kind]:
+        if needed not in draft.named:
+            yield f"registers.{needed}: missing"
     if kind == "meter" and not {"active_power_total", "active_power_l1"} & draft.named:
         yield "registers.active_power_total: missing, and active_power_l1 too"
-    if kind == "charger":
-        yield from (f"{section}: missing" for section in ("state", "setpoint") if section not in draft.given)
+    for section in SECTIONS.get(kind, ()):
+        if section not in draft.given:
+            yield f"{section}: missing"

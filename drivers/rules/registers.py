@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from drivers.profile_schema import ModbusQuirks, Register
+from drivers.profile_schema import MEASURED, TARGETS, ModbusQuirks, Register
 from drivers.rules.draft import Draft
 
 EXPECTED_UNITS: Mapping[str, str] = {
@@ -21,12 +21,28 @@ EXPECTED_UNITS: Mapping[str, str] = {
     "comm_timeout": "s",
     "comm_timeout_readback": "s",
     "comm_remaining": "s",
+    **dict.fromkeys(("target_voltage", "voltage_dc", "limit_voltage", "delivered_voltage"), "V"),
+    **dict.fromkeys(("target_current", "current_dc", "limit_current", "delivered_current"), "A"),
+    "limit_power": "W",
+    "soc": "%",
 }
+WRITTEN = frozenset(
+    {
+        *("current_limit", "failsafe_current", "comm_timeout", "limit_power", "limit_voltage", "limit_current"),
+        *("delivered_voltage", "delivered_current"),
+    }
+)
+"""Quantities that need not be readable."""
 PROTECTIVE = frozenset({"rcd", "rccb", "gfci", "residual", "diode", "pp", "insulation"})
 """Words in the name of a register that belongs to a protective function (R11)."""
-READABLE = frozenset(
-    name for name in EXPECTED_UNITS if name not in ("current_limit", "failsafe_current", "comm_timeout")
-) | {"status", "plug", "error_code", "rfid_tag", "plug_counter", "enable_readback"}
+READABLE = frozenset(name for name in EXPECTED_UNITS if name not in WRITTEN) | {
+    "status",
+    "plug",
+    "error_code",
+    "rfid_tag",
+    "plug_counter",
+    "enable_readback",
+}
 
 METERED = (
     *(f"current_l{n}" for n in (1, 2, 3)),
@@ -36,7 +52,7 @@ METERED = (
 """Without these there is no meter reading."""
 STEERED_BY = frozenset(METERED) | {
     *("current_limit", "current_limit_readback", "rfid_tag", "plug_counter"),
-    "energy_import_total",
+    *("energy_import_total", *TARGETS, *MEASURED),
 }
 """What the controller acts on or bills by at once, so that a value that is up to 10 s old is of no use."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sim.can.source import Stage
 from sim.can.wire import CanWire, Party, WireFrame
@@ -12,7 +12,16 @@ from sim.can.wire import CanWire, Party, WireFrame
 class SimModule:
     """One module on a wire. `latency_s` lies between a frame and what it does."""
 
-    def __init__(self, wire: CanWire, address: int, stage: Stage, *, latency_s: float = 0.01) -> None:
+    def __init__(
+        self,
+        wire: CanWire,
+        address: int,
+        stage: Stage,
+        *,
+        latency_s: float = 0.01,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`now` is the time that the stage lives in."""
         self.address = address
         self.stage = stage
         self.latency_s = latency_s
@@ -21,11 +30,13 @@ class SimModule:
         self.dead = False
         """Neither hears nor answers; its output stays as it is until its own time-out."""
         self.fault = False
+        self.powered = True
         self.heard = 0
-        self._wire = wire
+        self._now = now
+        self.wire = wire
         self._party = Party(self._receive, lambda classes: None)
         self._leave = wire.join(self._party)
-        self.stage.heard_s = time.monotonic()
+        self.stage.heard_s = now()
 
     def leave(self) -> None:
         self._leave()
@@ -33,23 +44,37 @@ class SimModule:
     @property
     def amperes(self) -> float:
         self.stage.broken = self.fault
-        self.stage.advance(time.monotonic())
+        self.stage.advance(self._now())
         return self.stage.amperes
 
+    def mains(self, on: bool) -> None:
+        """What it was told is gone with its supply."""
+        self.powered = on
+        self.stage.on = False
+        self.stage.set_v = self.stage.set_a = self.stage.amperes = 0.0
+
+    @property
+    def listens(self) -> bool:
+        return self.powered and not self.dead
+
+    def shares(self, other: "SimModule") -> bool:
+        """Whether both answer to one address on one wire."""
+        return (self.wire, self.address, type(self)) == (other.wire, other.address, type(other))
+
     def _receive(self, frame: WireFrame) -> None:
-        if not self.dead and frame.extended and len(frame.data) == 8 and self._meant(frame.can_id):
+        if self.listens and frame.extended and len(frame.data) == 8 and self._meant(frame.can_id):
             asyncio.get_running_loop().call_later(self.latency_s, self._obey, frame)
 
     def _obey(self, frame: WireFrame) -> None:
-        if self.dead:
+        if not self.listens:
             return
         self.stage.broken = self.fault
-        self.stage.advance(time.monotonic())
-        self.stage.heard_s = time.monotonic()
+        self.stage.advance(self._now())
+        self.stage.heard_s = self._now()
         self.heard += 1
         for answer in self._answers(frame):
             if not self.mute:
-                self._wire.put(answer, self._party)
+                self.wire.put(answer, self._party)
 
     def _meant(self, can_id: int) -> bool:
         raise NotImplementedError
@@ -86,7 +111,8 @@ class SimInfyPower(SimModule):
         elif command == 4:
             yield WireFrame(head, self._status())
         elif command == 10:
-            yield WireFrame(head, struct.pack(">HHHH", 1000, 150, round(stage.rated_a * 10), 3000))
+            power_w = min(stage.available_w, stage.rated_w)
+            yield WireFrame(head, struct.pack(">HHHH", 1000, 150, round(stage.rated_a * 10), round(power_w / 10)))
 
     def _status(self) -> bytes:
         byte5 = 0x02 if self.duplicate else 0

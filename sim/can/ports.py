@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
-from sim.can.wire import CanWire, Party, WireFrame
+from sim.can.wire import RESTARTED_CLASS, CanWire, Party, WireFrame
 from sim.device_profile import SerialLine
 from sim.serial_line import Pty
 
@@ -195,4 +195,7 @@ class SlcanPty:
 
     def _error(self, classes: int) -> None:
         """The protocol has no error frames; a controller in trouble shows it in its flags."""
-        self._flags |= 0x80
+        if classes & RESTARTED_CLASS:
+            self._flags = 0
+        else:
+            self._flags |= 0x80

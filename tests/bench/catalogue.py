@@ -18,6 +18,10 @@ CATALOGUE: Catalogue = {
     "loop": ("tests.bench.loop:run",),
     "days": ("tests.bench.days:run",),
     "bus": ("tests.bench.bus:run",),
+    "overload-rtu": ("tests.bench.whole_overload:run_rtu",),
+    "overload-tcp": ("tests.bench.whole_overload:run_tcp",),
+    "card": ("tests.bench.whole_card:run",),
+    "can": ("tests.bench.can_bus:run",),
 }
 """By name the parts of a benchmark, as module:function."""
 

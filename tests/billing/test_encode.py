@@ -48,6 +48,8 @@ meters = st.builds(
     power_w=st.none() | whole,
     current_ma=st.none() | st.builds(Phases, whole, whole, whole),
     offered_ma=st.none() | whole,
+    offered_w=st.none() | whole,
+    soc_percent=st.none() | whole,
 )
 frame = {
     "transaction": st.text(),
@@ -145,3 +147,14 @@ def test_currents_that_are_not_three_whole_numbers_are_refused(currents: object)
     meter = {"context": "Transaction.End", "energy_wh": 1, "power_w": 1, "current_ma": currents, "offered_ma": None}
     with pytest.raises(EntryError, match="three whole numbers"):
         from_row(to_row(ENDED) | {"meter": meter})
+
+
+@pytest.mark.parametrize("key", ["offered_w", "soc_percent"])
+def test_what_only_dc_outlets_have_is_a_whole_number_or_left_out(key: str) -> None:
+    meter = {"context": "Transaction.End", "energy_wh": 1, "power_w": 1, "current_ma": None, "offered_ma": None}
+    read = from_row(to_row(ENDED) | {"meter": {**meter, key: 7}})
+    assert isinstance(read, TransactionEnded)
+    assert getattr(read.meter, key) == 7
+    assert to_row(read)["meter"] == {**meter, key: 7}
+    with pytest.raises(EntryError, match=f"{key} is not a whole number"):
+        from_row(to_row(ENDED) | {"meter": {**meter, key: "7"}})

@@ -46,3 +46,24 @@ async def test_a_name_that_nothing_has_is_told(ampyard: Ampyard, tmp_path: Path)
     ended = await ampyard("profiles", "list", "toaster", "-c", tmp_path / "site.toml")
     assert ended.status == EXIT_FAILED
     assert "'toaster'" in ended.err
+
+
+async def test_power_modules_are_listed_and_checked_as_all_other_profiles(ampyard: Ampyard, tmp_path: Path) -> None:
+    own = tmp_path / "profiles"
+    own.mkdir()
+    shipped = builtin_folder() / "power-modules" / "infypower-v1.13.toml"
+    (own / "my-modules.toml").write_text(shipped.read_text().replace('"infypower-v1.13"', '"my-modules"', 1))
+    (own / "infypower-v1.13.dbc").write_text(shipped.with_suffix(".dbc").read_text())
+    ended = await ampyard("profiles", "list", "infypower", "-c", tmp_path / "site.toml")
+    assert ended.status == 0, ended.err
+    assert [line.split()[:2] for line in ended.out.splitlines()[1:]] == [
+        ["infypower-v1.13", "power_module"],
+        ["my-modules", "power_module"],
+    ]
+    ended = await ampyard("profiles", "check", own / "my-modules.toml")
+    assert ended.status == 0, ended.err
+    assert "at most 4 work together" in ended.out
+    (own / "infypower-v1.13.dbc").unlink()
+    ended = await ampyard("profiles", "check", own / "my-modules.toml")
+    assert ended.status == EXIT_CONFIG
+    assert "my-modules.toml: dbc:" in ended.err

@@ -14,6 +14,7 @@ from controller.config import read as reading
 from controller.config.problems import ConfigError
 from controller.config.proof import notes, proof, unproven
 from controller.config.slices import SiteConfig
+from controller.config.stacks import module_models
 from drivers.profile import builtin_folder, catalogue
 from tests.config.conftest import EXAMPLE
 
@@ -55,7 +56,7 @@ def examine(data: Data) -> None:
 
 def outcome(data: Data) -> tuple[SiteConfig | None, tuple[str, ...]]:
     try:
-        return reading.examine(data, Path("/nowhere"), PROFILES), ()
+        return reading.examine(data, Path("/nowhere"), PROFILES, modules=lambda: MODULES), ()
     except ConfigError as error:
         return None, error.problems
 
@@ -71,8 +72,11 @@ def places(value: object, path: Path_ = ()) -> Iterator[Path_]:
 
 
 PROFILES = catalogue(builtin_folder())
+MODULES = module_models(builtin_folder())
 SOUND = tomllib.loads(EXAMPLE.read_text(encoding="utf-8").replace('password_file = "csms.password"', "lab = true"))
 PLACES = [path for path in places(SOUND) if path]
+SOUND_DC = tomllib.loads(EXAMPLE.with_name("dc.toml").read_text(encoding="utf-8"))
+PLACES_DC = [path for path in places(SOUND_DC) if path]
 
 
 def changed(data: Data, path: Path_, value: object, *, cut: bool) -> Data:
@@ -99,3 +103,9 @@ def test_a_sound_configuration_with_any_one_value_changed_is_read_or_refused(
     path: Path_, value: object, cut: bool
 ) -> None:
     examine(changed(SOUND, path, value, cut=cut))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(PLACES_DC), VALUES, st.booleans())
+def test_a_dc_site_with_any_one_value_changed_is_read_or_refused(path: Path_, value: object, cut: bool) -> None:
+    examine(changed(SOUND_DC, path, value, cut=cut))

@@ -7,7 +7,7 @@ from controller.charging.records import Route
 from controller.charging.tokens import BilledBy, SiteAccount
 from controller.config.problems import ConfigError
 from controller.config.read import read
-from drivers.api import Endpoint, Line, Phases
+from drivers.api import Endpoint, EvseSetup, Line, Phases
 from drivers.profile import builtin_folder
 from tests.config.conftest import Desk, Edit
 
@@ -33,11 +33,24 @@ def test_defaults_come_from_the_device_profile(desk: Desk) -> None:
     assert wires["rs485-1"] == Line("/dev/serial/by-id/usb-FTDI-1", 19200, "E", 1)
     assert wires["rs485-2"] == Line("/dev/serial/by-id/usb-FTDI-2", 9600, "N", 1)
     assert wires["keba-1"] == Endpoint("192.168.20.11", 502)
-    evses = {evse.id: evse for evse in plant.evses}
-    assert evses["A3"].setup.unit == 255
-    assert (evses["A3"].setup.watchdog_timeout_s, evses["A3"].setup.min_ma) == (30, 6000)
-    assert evses["B1"].setup.failsafe_ma == 6000
-    assert evses["B1"].setup.power_up_ma is None
+    setups = {evse.id: evse.setup for evse in plant.evses if isinstance(evse.setup, EvseSetup)}
+    assert setups["A3"].unit == 255
+    assert (setups["A3"].watchdog_timeout_s, setups["A3"].min_ma) == (30, 6000)
+    assert setups["B1"].failsafe_ma == 6000
+    assert setups["B1"].power_up_ma is None
+
+
+def test_the_framing_of_a_wire_is_stated_or_comes_from_its_devices(desk: Desk) -> None:
+    text = 'port = "/dev/serial/by-id/usb-FTDI-{0}"'
+    first, second = text.format(1), text.format(2)
+    file = desk.write(
+        (first, f'{first}\nframing = "ascii"'), (second, f'{second}\nframing = "ascii"\ndata_bits = 8')
+    )
+    wires = {bus.id: bus.wire for bus in read(file).plant.buses}
+    assert wires["rs485-1"] == Line("/dev/serial/by-id/usb-FTDI-1", 19200, "E", 1, 7, "ascii")
+    assert wires["rs485-2"] == Line("/dev/serial/by-id/usb-FTDI-2", 9600, "N", 1, 8, "ascii")
+    [problem] = desk.problems((first, f"{first}\ndata_bits = 7"))
+    assert problem.startswith("buses[rs485-1].data_bits: must be 8")
 
 
 def test_each_evse_knows_its_wiring_its_payer_and_its_station(desk: Desk) -> None:
@@ -82,11 +95,11 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
     ),
     "a bus without a kind": (
         [('kind = "modbus-tcp"\n', "")],
-        ["buses[keba-1]: its kind is missing or unknown; it must be modbus-rtu or modbus-tcp"],
+        ["buses[keba-1]: its kind is missing or unknown; it must be modbus-rtu, modbus-tcp or can"],
     ),
     "a bus of another kind": (
-        [('kind = "modbus-tcp"', 'kind = "can"')],
-        ["buses[keba-1]: its kind is missing or unknown; it must be modbus-rtu or modbus-tcp"],
+        [('kind = "modbus-tcp"', 'kind = "profibus"')],
+        ["buses[keba-1]: its kind is missing or unknown; it must be modbus-rtu, modbus-tcp or can"],
     ),
     "a number as a word": (
         [("ct_ratio = 1", 'ct_ratio = "1"')],
@@ -183,7 +196,7 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
     # devices
     "an id twice": (
         [('id = "door"', 'id = "A1"')],
-        ["A1: two buses, EVSEs, meters or readers have this id; each needs its own"],
+        ["A1: two buses, EVSEs, stacks of power modules, meters or readers have this id; each needs its own"],
     ),
     "an unknown device profile": (
         [('profile = "keba-p30"', 'profile = "keba-p31"')],
@@ -237,7 +250,7 @@ CASES: dict[str, tuple[list[Edit], list[str]]] = {
     ),
     "r13 mixed settings on one wire": (
         [(A1, A1.replace("rs485-1", "rs485-2").replace("unit = 1", "unit = 9"))],
-        ["buses[rs485-2]: its devices differ in baud, parity or stop bits by default: set them alike and state it"],
+        ["buses[rs485-2]: its devices differ in baud, parity, stop bits or framing by default: set them alike"],
     ),
     "one port for two buses": (
         [("usb-FTDI-2", "usb-FTDI-1")],

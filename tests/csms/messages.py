@@ -40,6 +40,9 @@ def meter(context: SampleContext) -> MeterValue:
     return MeterValue(context, 12345, 11040, Phases(16000, 15900, 16032), 16000)
 
 
+DC_METER = MeterValue(SampleContext.PERIODIC, 12345, 41200, offered_w=60000, soc_percent=57)
+
+
 def started(**changes: Any) -> TransactionStarted:
     entry = TransactionStarted(
         transaction=KEY,

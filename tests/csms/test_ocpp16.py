@@ -42,7 +42,7 @@ from controller.csms.table import ENERGY
 from controller.csms.variables import find
 from drivers.api import EvState
 from tests.csms.bench import evse_view, transaction_view
-from tests.csms.messages import AT, TOKEN, answer_fits, ended, fits, setting, started, updated
+from tests.csms.messages import AT, DC_METER, TOKEN, answer_fits, ended, fits, setting, started, updated
 
 V16 = Version.V16
 IDS = Ids(("A1", "A2"))
@@ -86,6 +86,17 @@ def test_meter_values_name_each_phase_and_the_transaction() -> None:
         ("Current.Offered", None, "16.0", "A"),
     ]
     assert {each["context"] for each in sampled} == {"Sample.Periodic"}
+
+
+def test_r9_a_dc_outlet_tells_power_and_charge_and_no_currents_of_its_input() -> None:
+    sampled = fits(V16, encode.entry(updated(meter=DC_METER), setting()))["meterValue"][0]["sampledValue"]
+    told = [(each["measurand"], each["value"], each["unit"], each["location"]) for each in sampled]
+    assert told == [
+        ("Energy.Active.Import.Register", "12345", "Wh", "Outlet"),
+        ("Power.Active.Import", "41200", "W", "Outlet"),
+        ("Power.Offered", "60000", "W", "Outlet"),
+        ("SoC", "57", "Percent", "EV"),
+    ]
 
 
 def test_an_update_without_a_value_is_no_message() -> None:

@@ -1,5 +1,6 @@
 """OCPP 2.0.1: tables of what is said and what is understood."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from controller.charging.commands import (
 )
 from controller.charging.records import ChargingState, Entry, StopReason, Trigger
 from controller.charging.tokens import BilledBy, Token, TokenInfo, TokenStatus
-from controller.charging.view import EvseStatus
+from controller.charging.view import DcView, EvseStatus
 from controller.csms.dialect import BootReason, EntryReply
 from controller.csms.ocpp2 import encode
 from controller.csms.ocpp2.decode import decode
@@ -42,7 +43,7 @@ from controller.csms.table import ENERGY, TABLE, Access
 from controller.csms.variables import VariableError, find
 from drivers.api import EvState
 from tests.csms.bench import evse_view
-from tests.csms.messages import AT, KEY, TOKEN, answer_fits, ended, fits, setting, started, updated
+from tests.csms.messages import AT, DC_METER, KEY, TOKEN, answer_fits, ended, fits, setting, started, updated
 
 V201 = Version.V201
 IDS = Ids(("A1", "A2"))
@@ -78,6 +79,29 @@ def test_e02_a_started_event() -> None:
         ("Current.Import", "L3", 16.032, "A"),
         ("Current.Offered", None, 16.0, "A"),
     ]
+
+
+def test_r9_a_dc_outlet_tells_power_and_charge_and_no_currents_of_its_input() -> None:
+    sampled = fits(V201, encode.entry(updated(meter=DC_METER), setting()))["meterValue"][0]["sampledValue"]
+    told = [(each["measurand"], each["value"], each["unitOfMeasure"]["unit"], each["location"]) for each in sampled]
+    assert told == [
+        ("Energy.Active.Import.Register", 12345, "Wh", "Outlet"),
+        ("Power.Active.Import", 41200, "W", "Outlet"),
+        ("Power.Offered", 60000, "W", "Outlet"),
+        ("SoC", 57, "Percent", "EV"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ConnectorType", "cCCS2"), ("SupplyPhases", "0"), ("AvailabilityState", "Available")]
+)
+def test_r9_a_dc_outlet_is_a_ccs_connector_without_phases(variable: str, value: str) -> None:
+    view = replace(evse_view("DC1"), dc=DcView(0, None, ("stack-1",)))
+    item = _item("Connector", variable, component={"evse": {"id": 1, "connectorId": 1}})
+    request = decode("GetVariables", {"getVariableData": [item]}, IDS)
+    assert isinstance(request, ReadVariables)
+    told = request.answer(replace(PRESENT, evses=(view, None)))
+    assert answer_fits(V201, "GetVariables", told)["getVariableResult"][0]["attributeValue"] == value
 
 
 @pytest.mark.parametrize("trigger", list(Trigger))

@@ -230,12 +230,25 @@ FAULTS = [
     ("[state]", "[serial]\nbaud = 9600\nparity = 'N'\nstop_bits = 1\n[state]", "serial: is not for kind charger"),
     ('access = "r", class = "fast" }', 'access = "r" }', "registers.status.class: must be fast"),
     ("baud = 19200", 'baud = "fast"', "rtu.baud: "),
+    ("baud = 19200", "baud = 19200\ndata_bits = 7", "rtu.data_bits: must be 8"),
+    ("baud = 19200", 'baud = 19200\nframing = "text"', "rtu.framing: "),
     ('access="r" }', 'access="r", class = "slow" }', "registers.current_l1.class: must be fast"),
     ('access = "r", class = "fast" }', 'access = "r", class = "slow" }', "registers.status.class: must be fast"),
     (
         'enable = { address = 259, table = "holding",',
         'enable = { address = 259, class = "slow", table = "holding",',
         "registers.enable.class: must be fast",
+    ),
+    (
+        "[registers]\n",
+        '[registers]\nrfid_tag = { address = 90, table = "input", type = "s32", access = "r" }\n',
+        "registers.rfid_tag.type: s32 holds no UID",
+    ),
+    ("[commission]", "[tag]\nreverse_bytes = true\n[commission]", "tag: there is no register rfid_tag"),
+    (
+        "spacing_ms = 100\n",
+        'outlets = 2\noutlet_offset = 900\nglobal_registers = ["rfid_tag"]\n',
+        "rfid_tag of several outlets would be a tap at each of them",
     ),
 ]
 

@@ -45,3 +45,22 @@ def test_an_editor_is_told_of_a_slip(old: str, new: str) -> None:
     validator = jsonschema_rs.Draft7Validator(json.loads(text()))
     assert validator.is_valid(tomllib.loads(said))
     assert not validator.is_valid(tomllib.loads(said.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("seccs/ampyard-secc", "testing = 1", "trying = 1"),
+        ("seccs/ampyard-secc", "stale_s = 1.0", "stale_s = -1.0"),
+        ("seccs/ampyard-secc", 'kind = "secc"', 'kind = "power_module"'),
+        ("power-modules/infypower-v1.13", "power_w = 30_000", ""),
+        ("power-modules/infypower-v1.13", 'driver = "infypower"', 'driver = "modbus"'),
+        ("power-modules/infypower-v1.13", 'kind = "power_module"', 'kind = "meter"'),
+    ],
+)
+def test_an_editor_is_told_of_a_slip_in_what_belongs_to_a_dc_outlet(file: str, old: str, new: str) -> None:
+    said = (builtin_folder() / f"{file}.toml").read_text()
+    assert old in said
+    validator = jsonschema_rs.Draft7Validator(json.loads(text()))
+    assert validator.is_valid(tomllib.loads(said))
+    assert not validator.is_valid(tomllib.loads(said.replace(old, new, 1)))

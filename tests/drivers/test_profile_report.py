@@ -1,6 +1,7 @@
 import pytest
 
 from drivers.profile import builtin_folder, load
+from drivers.profile_kinds import load_any
 from drivers.profile_report import lines
 
 FILES = {path.stem: path for path in builtin_folder().rglob("*.toml")}
@@ -37,6 +38,30 @@ def test_a_line_is_said_where_it_holds(profile_id: str, said: str) -> None:
 
 @pytest.mark.parametrize("profile_id", FILES)
 def test_every_shipped_profile_can_be_told(profile_id: str) -> None:
-    told = lines(load(FILES[profile_id]))
+    told = lines(load_any(FILES[profile_id]))
     assert told[0].startswith(profile_id)
     assert all(line == line.strip() for line in told)
+
+
+def test_what_an_installer_should_know_of_an_secc_is_said() -> None:
+    assert lines(load(FILES["ampyard-secc"]))[1:] == (
+        "Modbus TCP, port 502, unit 1",
+        "serial, 19200 baud, 8E1",
+        "modules off when its counter or its answers stop for 1 s; at most 2 A before charging",
+        "is told: limit_power, limit_voltage, limit_current, delivered_voltage, delivered_current",
+        "lifetime energy: yes",
+    )
+
+
+def test_what_an_installer_should_know_of_power_modules_is_said() -> None:
+    assert lines(load_any(FILES["infypower-v1.13"])) == (
+        "infypower-v1.13: InfyPower REG, LRG and CEG AC-DC modules, CAN protocol V1.13, power_module, "
+        "confidence high",
+        "CAN, 125000 bit/s",
+        "addresses 0 to 59, at most 4 work together",
+        "each 50 to 1000 V, 100 A, 30000 W; what a module tells of itself may be less",
+        "without contact: off after 15 s",
+    )
+    assert "without contact: unknown, a silent module counts as live for ever" in lines(
+        load_any(FILES["scu-dpm1000"])
+    )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from controller.charging.view import DeviceView, InputView, SiteView
+from controller.charging.view import DcView, DeviceView, InputView, SiteView
 from controller.metrics.registry import Metrics
 from tests.web.sample import Stage, empty_site, site
 
@@ -102,6 +102,19 @@ def test_r37_an_evse_has_exactly_one_reason_and_a_limit_without_a_value_shows_no
         dict(labels)["limit"] for name, labels in found if name in {"ampyard_limit_amperes", "ampyard_limit_watts"}
     }
     assert valued == {"utility", "landlord", "energy-manager"}
+
+
+def test_r9_a_dc_outlet_shows_watts_stacks_and_charge_and_an_ac_one_none_of_them() -> None:
+    view = site()
+    dc = replace(view.evses[0], id="DC1", dc=DcView(60_000, 57, ("stack-1", "stack-2")))
+    silent = replace(dc, id="DC2", dc=DcView(0, None, ()))
+    found = samples(replace(view, evses=(*view.evses, dc, silent)))
+    assert found[key("ampyard_evse_offered_watts", evse="DC1")] == 60_000
+    assert found[key("ampyard_evse_soc_ratio", evse="DC1")] == 0.57
+    assert found[key("ampyard_evse_stacks", evse="DC1")] == 2
+    assert found[key("ampyard_evse_stacks", evse="DC2")] == 0
+    assert key("ampyard_evse_soc_ratio", evse="DC2") not in found
+    assert key("ampyard_evse_offered_watts", evse="A1") not in found
 
 
 def test_an_input_that_latched_a_stop_still_stops_when_it_is_quiet_again() -> None:

@@ -29,14 +29,14 @@ from drivers.api import (
 )
 from drivers.modbus.bus import ModbusBus
 from drivers.modbus.meter import has_signs
-from drivers.profile import DeviceProfile, builtin_folder, load
+from drivers.profile import DeviceProfile, builtin_folder, catalogue
 from sim.modbus_server import TcpBus
 from sim.physics import Ev, EvSpec
 from sim.scenario_file import parse_scenario
 from sim.world import Station, World
 from tests.sim.sites import Row, evse, meter, scenario
 
-PROFILES = {path.stem: load(path) for path in sorted(builtin_folder().rglob("*.toml"))}
+PROFILES = catalogue(builtin_folder())
 CHARGERS = [id_ for id_, profile in PROFILES.items() if profile.kind == "charger"]
 METERS = [id_ for id_, profile in PROFILES.items() if profile.kind == "meter"]
 PATIENCE_S = 20.0

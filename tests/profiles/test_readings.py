@@ -6,11 +6,11 @@ from fractions import Fraction
 import pytest
 
 from drivers.modbus import codec
-from drivers.profile import DeviceProfile, builtin_folder, load
+from drivers.profile import DeviceProfile, builtin_folder, catalogue
 from tests.profiles.test_vectors import faults
 from tests.profiles.words import HOLDING, Read, Write, read, words
 
-PROFILES = {path.stem: load(path) for path in sorted(builtin_folder().rglob("*.toml"))}
+PROFILES = catalogue(builtin_folder())
 
 Vectors = tuple[Read | Write, ...]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.can.module_profile import AddressTable, CanTable, LimitsTable, StatusTable, TimingTable
 from drivers.profile import builtin_folder, load
 from drivers.profile_json import SECTIONS
 from drivers.profile_numbers import Section
@@ -34,6 +35,29 @@ def test_each_key_of_a_register_is_explained(key: str) -> None:
 def test_each_key_of_a_section_is_explained(section: str, key: str) -> None:
     inline = re.search(rf"`{section} = {{([^}}]*)}}`", README)
     assert f"`{section}.{key}`" in README or (inline is not None and key in inline[1].split(", "))
+
+
+TABLES = (
+    ("can", CanTable.model_fields),
+    ("address", AddressTable.model_fields),
+    ("limits", LimitsTable.model_fields),
+    ("timing", TimingTable.model_fields),
+    ("status", StatusTable.model_fields),
+)
+
+
+@pytest.mark.parametrize(("table", "key"), [(name, key) for name, one in TABLES for key in one])
+def test_each_key_of_a_power_module_is_explained(table: str, key: str) -> None:
+    assert f"`{table}.{key}`" in README
+
+
+def test_the_map_for_an_secc_is_the_shipped_one() -> None:
+    said = dict[str, int]()
+    for first, names in re.findall(r"^\| (\d+)(?: to \d+|, \d+)? \| (`[^|]+`) \|", README, re.MULTILINE):
+        for place, name in enumerate(re.findall(r"`(\w+)`", names)):
+            said[name] = int(first) + place
+    shipped = load(builtin_folder() / "seccs" / "ampyard-secc.toml").registers
+    assert said == {name: register.address for name, register in shipped.items()}
 
 
 @pytest.mark.parametrize("key", keys(ProbeTable))

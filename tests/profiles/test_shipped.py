@@ -10,18 +10,23 @@ from drivers.api import Endpoint, Line
 from drivers.api import Wire as BusWire
 from drivers.modbus.meter import has_signs
 from drivers.profile import DeviceProfile, builtin_folder, catalogue, load
+from drivers.profile_folder import kind_of
+from drivers.profile_kinds import load_any
 from drivers.rules.registers import PROTECTIVE
 from tests.profiles.known import CHARGERS, DIRECTIONLESS, METERS, SPACING_MS, Wire
 from tests.profiles.vectors import VECTORS
 
-FOLDERS = {"charger": "chargers", "meter": "meters", "reader": "readers"}
-FILES = sorted(builtin_folder().rglob("*.toml"))
+FOLDERS = {"charger": "chargers", "meter": "meters", "reader": "readers", "secc": "seccs"}
+SECCS = {"ampyard-secc"}
+MODULES = sorted((builtin_folder() / "power-modules").glob("*.toml"))
+FILES = sorted(set(builtin_folder().rglob("*.toml")) - set(MODULES))
 READERS = {
     "rdm6300": (9600, 0.3),
     "ascii-line": (9600, 1.0),
     "pn532": (115_200, 0.5),
     "twn4": (9600, 0.5),
     "keyboard": (None, 1.0),
+    "pcsc": (None, 1.0),
 }
 """Baud rate (None: no line of its own) and repeat time."""
 NO_METER = ("No meter", "No lifetime energy register")
@@ -57,7 +62,30 @@ def test_every_shipped_device_is_known_here_and_every_one_on_modbus_has_vectors(
     assert {path.stem for path in FILES if path.parent.name == "chargers"} == set(CHARGERS)
     assert {path.stem for path in FILES if path.parent.name == "meters"} == set(METERS)
     assert {path.stem for path in FILES if path.parent.name == "readers"} == set(READERS)
-    assert set(VECTORS) == set(CHARGERS) | set(METERS)
+    assert {path.stem for path in FILES if path.parent.name == "seccs"} == SECCS
+    assert set(VECTORS) == set(CHARGERS) | set(METERS) | SECCS
+
+
+def test_r9_an_secc_proves_its_life_is_released_and_says_when_modules_may_deliver() -> None:
+    secc = shipped("ampyard-secc")
+    assert secc.supply is not None
+    assert secc.supply.stale_s == 1.0
+    assert secc.supply.prepare_current_ma == 2000
+    assert secc.supply.alive == "alive"
+    assert secc.enable is not None
+    assert (secc.enable.register_, secc.enable.on, secc.enable.off) == ("enable", 1, 0)
+    assert secc.watchdog is not None
+    assert secc.watchdog.method == "heartbeat"
+    assert {name for name in secc.supply.registers if secc.registers[name].poll != "fast"} == set()
+    assert not any(secc.registers[name].writable for name in secc.supply.registers)
+    assert wires("ampyard-secc") == {("tcp", 502, 1), ("rtu", 19200, "E", 1, 1)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_power_module_lies_in_its_folder_and_beside_its_frames(path: Path) -> None:
+    assert kind_of(path) == "power_module"
+    assert load_any(path).id == path.stem
+    assert path.with_suffix(".dbc").is_file()
 
 
 @pytest.mark.parametrize("profile_id", CHARGERS)

@@ -6,7 +6,9 @@ from functools import cache
 
 import pytest
 
+from drivers.dc.demand import Insulation, Stage, demand_of
 from drivers.modbus import codec
+from drivers.modbus.reading import Sample
 from drivers.profile import DeviceProfile, Register, builtin_folder, load
 from tests.profiles.vectors import VECTORS
 from tests.profiles.words import COIL, HOLDING, Read, State, Write
@@ -161,6 +163,42 @@ def test_r16_an_error_planted_in_a_state_turns_a_vector_red(profile_id: str) -> 
             assert all_faults(replace(profile, state=fewer))
 
 
+SAID = {
+    ("request", "on"): True,
+    ("contactors", "closed"): True,
+    ("insulation", "good"): Insulation.GOOD,
+    ("insulation", "testing"): Insulation.TESTING,
+    ("stage", "cable_check"): Stage.CABLE_CHECK,
+    ("stage", "pre_charge"): Stage.PRE_CHARGE,
+    ("stage", "charging"): Stage.CHARGING,
+}
+RAW = {"on": 1, "closed": 1, "good": 2, "testing": 1, "cable_check": 1, "pre_charge": 2, "charging": 3}
+"""As firmware-profiles/README.md has them."""
+
+
+def says(profile: DeviceProfile, key: str, raw: int) -> object:
+    supply = profile.supply
+    assert supply is not None
+    name = getattr(supply, key).register_
+    found = demand_of(supply, {name: Sample(codec.point(profile, name), (raw,), 1.0, 0)})
+    assert found is not None
+    fields = {"request": "requested", "contactors": "contactors", "insulation": "insulation", "stage": "stage"}
+    return getattr(found, fields[key])
+
+
+@pytest.mark.parametrize(("key", "word"), SAID)
+def test_r9_r16_what_lets_modules_deliver_is_said_by_the_documented_value_and_a_planted_one_shows(
+    key: str, word: str
+) -> None:
+    profile = shipped("ampyard-secc")
+    supply = profile.supply
+    assert supply is not None
+    assert says(profile, key, RAW[word]) == SAID[key, word]
+    wrong = getattr(supply, key).model_copy(update={word: RAW[word] + 4})
+    other = replace(profile, supply=supply.model_copy(update={key: wrong}))
+    assert says(other, key, RAW[word]) != SAID[key, word]
+
+
 def ordered(profile: DeviceProfile) -> list[str]:
     """Registers that follow the word order of the device, and that the vectors know."""
     known = vectored(profile.id)
@@ -196,7 +234,7 @@ def test_r16_the_offset_of_an_outlet_turns_vectors_red_when_wrong(profile_id: st
 @pytest.mark.parametrize("profile_id", VECTORS)
 def test_r16_no_register_that_the_drivers_use_is_without_a_vector(profile_id: str) -> None:
     profile = shipped(profile_id)
-    names = CHARGER_NAMES if profile.kind == "charger" else METER_NAMES | POWER_NAMES
+    names = {"charger": CHARGER_NAMES, "secc": set(profile.registers)}.get(profile.kind, METER_NAMES | POWER_NAMES)
     used = set(profile.registers) & (names | PHASE_NAMES)
     assert used <= set(vectored(profile_id))
     written = {v.name for v in VECTORS[profile_id] if isinstance(v, Write)}

@@ -8,6 +8,7 @@ wrong scale, word order, sign, address or table shows.
 from tests.profiles import (
     words_abb_to_hesotec,
     words_acrel_to_finder,
+    words_ampyard_secc,
     words_hager_to_sunspec,
     words_innogy_to_obo,
     words_phoenix_to_weidmueller,
@@ -251,6 +252,7 @@ VECTORS: dict[str, tuple[Read | Write | State, ...]] = {
     **words_phoenix_to_weidmueller.VECTORS,
     **words_acrel_to_finder.VECTORS,
     **words_hager_to_sunspec.VECTORS,
+    **words_ampyard_secc.VECTORS,
     "keba-p30": KEBA,
     "phoenix-charx-sec": CHARX,
     "heidelberg-energy-control": HEIDELBERG,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.allocation.circuits import Circuit, Rotation, SupplyPoint
 from controller.allocation.image import Layout
@@ -32,10 +32,14 @@ from controller.runtime.registers import BillingRegister
 from controller.runtime.site import Site, SiteEvse
 from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, PlantSlice, ReaderSlice, SensorSlice
 from controller.runtime.taps import STATE_KEY, ReaderFacts, TapDesk
+from controller.runtime.wires import Component
 from controller.store.store import Store
 from drivers.api import Endpoint, EvseSetup, EvState, MeterSetup, Phases, ReaderSetup, Sink
 from drivers.profile import DeviceProfile, builtin_folder, load
-from tests.runtime.push_evse import PushBus, PushEvse, PushInput, PushMeter, PushReader
+from tests.runtime.push_evse import PushBus, PushCluster, PushEvse, PushInput, PushMeter, PushReader
+
+if TYPE_CHECKING:
+    from drivers.dc.plan import ClusterPlan
 
 ROUTE = Route("operator", "CP-7")
 ALICE = "04A1B2C3D4E5F6"
@@ -102,6 +106,7 @@ class Bench:
     rules: Rules = field(default_factory=lambda: Rules(sample_interval_s=0))
     clock: Clock = field(default_factory=Clock)
     buses: dict[str, PushBus] = field(default_factory=dict)
+    clusters: dict[str, PushCluster] = field(default_factory=dict)
     readers: dict[str, PushReader] = field(default_factory=dict)
     inputs: dict[str, PushInput] = field(default_factory=dict)
     shown: list[tuple[EvseState, EvseState]] = field(default_factory=list)
@@ -175,6 +180,8 @@ class Bench:
             PlantParts(
                 clock=self.clock,
                 build_bus=self._build_bus,
+                build_can=self._build_can,
+                build_cluster=self._build_cluster,
                 build_reader=self._build_reader,
                 build_input=self._build_input,
                 owner=parts,
@@ -216,6 +223,13 @@ class Bench:
         self.buses[bus.id] = PushBus(sink)
         return self.buses[bus.id]
 
+    def _build_can(self, bus: BusSlice, sink: Sink) -> PushBus:
+        return self._build_bus(bus, sink)
+
+    def _build_cluster(self, plan: "ClusterPlan", buses: Mapping[str, Component], sink: Sink) -> PushCluster:
+        self.clusters[plan.id] = PushCluster(plan, frozenset(buses), sink)
+        return self.clusters[plan.id]
+
     def _build_reader(self, reader: ReaderSlice, sink: Sink) -> PushReader:
         self.readers[reader.id] = PushReader(reader.id, sink)
         return self.readers[reader.id]
@@ -252,7 +266,8 @@ class Bench:
         self.desk.readers = facts
 
     def evse(self, name: str = "A1") -> PushEvse:
-        return next(bus.evses[name] for bus in self.buses.values() if name in bus.evses)
+        homes = (*(bus.evses for bus in self.buses.values()), *(one.outlets for one in self.clusters.values()))
+        return next(home[name] for home in homes if name in home)
 
     def meter(self, name: str) -> PushMeter:
         return next(bus.meters[name] for bus in self.buses.values() if name in bus.meters)

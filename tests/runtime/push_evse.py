@@ -6,17 +6,22 @@ no device profile, only the protocols of `drivers.api`.
 
 import asyncio
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from drivers.api import (
     NO_CURRENT,
     Capabilities,
+    DcSetup,
+    DeviceError,
     Evse,
     EvseRead,
     EvseReading,
     EvseSetup,
     EvState,
     FallBack,
+    Fault,
     Feedback,
     Health,
     HealthChanged,
@@ -33,6 +38,9 @@ from drivers.api import (
 )
 from drivers.profile import DeviceProfile
 
+if TYPE_CHECKING:
+    from drivers.dc.plan import ClusterPlan
+
 
 class PushEvse:
     def __init__(self, setup: EvseSetup, sink: Sink, journal: list[tuple[str, int]] | None = None) -> None:
@@ -48,6 +56,8 @@ class PushEvse:
         self.free = asyncio.Event()
         """Cleared, it never says whether it took a setpoint."""
         self.free.set()
+        self.readable = False
+        """Set, it repeats its state with its register when it is asked."""
         self.unlocked = 0
         self.energy_wh = 1000
         self.counter: int | None = None
@@ -65,7 +75,9 @@ class PushEvse:
         await self.free.wait()
 
     async def read_now(self) -> EvseReading:
-        return self.say(EvState.A)
+        if not self.readable or self.latest is None or self.latest.state is None:
+            raise DeviceError(Fault.REFUSED, f"{self.id}: tells what happens, and nothing when asked")
+        return self.say(self.latest.state)
 
     async def unlock(self) -> None:
         self.unlocked += 1
@@ -206,3 +218,42 @@ class PushBus:
     def remove(self, device_id: str) -> None:
         if self.evses.pop(device_id, None) is None and self.sensors.pop(device_id, None) is None:
             del self.meters[device_id]
+
+
+class PushStack(NamedTuple):
+    id: str
+    at: str | None
+
+
+class PushCluster:
+    """DC outlets that push; a test says which of them has which stack of power modules."""
+
+    def __init__(self, plan: "ClusterPlan", buses: Iterable[str], sink: Sink) -> None:
+        self.plan = plan
+        self.buses = frozenset(buses)
+        self.starts = 0
+        self.open = False
+        self.outlets: Mapping[str, PushEvse] = {
+            one.setup.id: PushEvse(_as_evse(one.setup), sink).in_watts() for one in plan.outlets
+        }
+        self.at: dict[str, str | None] = {one.setup.id: one.setup.evse for one in plan.stacks}
+        self._sink = sink
+
+    async def run(self) -> None:
+        self.starts += 1
+        self.open = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.open = False
+
+    def stacks(self) -> tuple[PushStack, ...]:
+        return tuple(PushStack(name, at) for name, at in self.at.items())
+
+    def tell(self, device: str, health: Health, text: str) -> None:
+        """Of a stack, or of one of its modules."""
+        self._sink(HealthChanged(device, health, text, time.monotonic()))
+
+
+def _as_evse(setup: DcSetup) -> EvseSetup:
+    return EvseSetup(setup.id, setup.unit, 1, 0, 18.0, setup.min_ma, setup.max_ma, 0)

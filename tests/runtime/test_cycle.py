@@ -106,3 +106,16 @@ async def test_r1_a_charger_on_a_wire_that_nobody_serves_is_lost(bench: Bench) -
         assert "RuntimeError: a bug" in " ".join(bench.panorama.look().alarms)
         await until(lambda: bench.buses["bus-1"].starts == 2)
         await until(lambda: bench.cycle.plan.evses[0].reason.text() != "unreachable")
+
+
+async def test_r3_a_prompt_just_after_a_cycle_does_not_wait(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With so long a time between prompted cycles that one that waited would not come within this test."""
+    monkeypatch.setattr(cycle_module, "PROMPTED_APART_S", 60.0)
+    ends_s: list[float | None] = [None]
+    async with bench.run(ONE, period_s=60.0):
+        bench.evse().say(EvState.A)
+        for _ in range(3):
+            await until(lambda: bench.cycle.last_s not in ends_s)
+            ends_s.append(bench.cycle.last_s)
+            bench.cycle.prompt()
+    assert len(ends_s) == 4

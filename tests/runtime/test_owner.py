@@ -48,7 +48,7 @@ from controller.store.database import FILE
 from controller.store.errors import Kind, StoreError
 from controller.store.store import Store
 from drivers.api import DeviceError, EvseReading, EvState, Fault, Phases
-from tests.runtime.bench import ROUTE, Bench, evse_slice, plant_slice, until
+from tests.runtime.bench import BOB, ROUTE, Bench, evse_slice, plant_slice, until
 from tests.runtime.conftest import Disk
 
 ALICE = Payer(Token("04A1B2C3", "04A1B2C3"), Trigger.AUTHORIZED)
@@ -362,6 +362,17 @@ async def test_a_verdict_that_cannot_be_had_is_a_refusal_and_not_the_end_of_the_
         await owner.do(Presented(desk.clock.now(), ALICE))
         await until(lambda: isinstance(owner.state.phase, Idle))
         assert owner.state.message == "card refused: it cannot be checked: the medium is gone"
+
+
+async def test_a_start_has_the_charger_read_at_once(bench: Bench) -> None:
+    """Nothing is pushed after the tap: its next regular reading would never come."""
+    async with bench.run(plant_slice(evse_slice("A1"))):
+        bench.evse().readable = True
+        bench.evse().say(EvState.B)
+        await until(lambda: bench.owner("A1").state.plug is not None)
+        bench.evse().tap(BOB)
+        await bench.becomes("Running")
+        await until(lambda: bench.evse().held_ma > 0)
 
 
 async def test_an_end_waits_for_a_register_at_rest(store: Store) -> None:

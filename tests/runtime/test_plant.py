@@ -18,7 +18,7 @@ from controller.charging.rows import RowError
 from controller.charging.session import Running, SampleTaken, StopAsked
 from controller.runtime.slices import EvseSlice
 from controller.store.store import Commit
-from drivers.api import EvState
+from drivers.api import EvseSetup, EvState
 from tests.runtime.bench import BOB, Bench, bus_slice, evse_slice, meter_slice, plant_slice, reader_slice, until
 from tests.runtime.conftest import Disk
 
@@ -28,6 +28,7 @@ TWO = (bus_slice("bus-1"), bus_slice("bus-2", 503))
 def stiffer(name: str, bus: str = "bus-1") -> EvseSlice:
     """The same EVSE with another fail-safe current: its driver must be built anew."""
     made = evse_slice(name, bus)
+    assert isinstance(made.setup, EvseSetup)
     return replace(made, setup=replace(made.setup, failsafe_ma=8000))
 
 

@@ -65,6 +65,7 @@ async def still_world(data: Row) -> AsyncIterator[World]:
         for bus in world.buses.values():
             if hasattr(bus, "pty"):
                 bus.pty.close()
+        await world.dc.stop()
         for reader in world.readers.values():
             await reader.close()
 

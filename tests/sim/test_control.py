@@ -133,7 +133,7 @@ def test_export_is_a_negative_load(site: Site) -> None:
         ("power", {}, 422),
         ("clock", {"scale": 0}, 422),
         ("network", {"state": "foggy"}, 422),
-        ("module/1", {"silent": True}, 409),
+        ("module/1", {"silent": True}, 404),
         ("secc/1", {"target_v": 400}, 409),
         ("csms/call", {"action": "Reset", "payload": {"type": "OnIdle"}}, 409),
         ("csms/behaviour", {"boot": "Perhaps"}, 422),

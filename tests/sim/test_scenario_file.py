@@ -3,14 +3,16 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sim.scenario import EvseSpec, Scenario, ScenarioError
 from sim.scenario_file import load_scenario, parse_scenario
+from tests.sim.dc_sites import dc_scenario, outlet, stack, switch
 from tests.sim.sites import Row, evse, meter, scenario
 
-SHIPPED = ("demo", "small", "small16", "mixed-rtu", "modes", "solar", "losses")
+SHIPPED = ("demo", "small", "small16", "mixed-rtu", "modes", "solar", "losses", "dc", "fifty")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -33,6 +35,25 @@ def test_demo_is_the_site_that_it_claims_to_be() -> None:
     }  # fmt: skip
     alone = [r.evses[0] for r in demo.readers if len(r.evses) == 1]
     assert sorted(alone) == sorted(e.id for e in demo.evses)
+
+
+def test_fifty_is_the_site_that_it_claims_to_be() -> None:
+    fifty = load_scenario("fifty")
+    kinds = {bus.id: bus.kind for bus in fifty.buses}
+    assert len(fifty.evses) == 50
+    assert sum(e.dc is not None for e in fifty.evses) == 2
+    assert len({e.profile.id for e in fifty.evses if e.dc is None}) >= 8
+    assert len({e.bus for e in fifty.evses if kinds[e.bus] == "modbus-rtu"}) == 5
+    assert any(kinds[e.bus] == "modbus-tcp" for e in fifty.evses if e.dc is None)
+    assert {name for reader in fifty.readers for name in reader.evses} == {e.id for e in fifty.evses}
+    assert all(circuit.meter is not None for circuit in fifty.circuits)
+
+
+def test_dc_is_the_site_that_it_claims_to_be() -> None:
+    dc = load_scenario("dc")
+    assert [e.id for e in dc.evses if e.dc is not None] == ["DC1", "DC2"]
+    assert [[switch.evse for switch in stack.switches] for stack in dc.stacks] == [["DC1", "DC2"]] * 3
+    assert [bus.can.interface for bus in dc.buses if bus.can is not None] == ["socketcand"]
 
 
 def bound_a(e: EvseSpec) -> float:
@@ -102,6 +123,77 @@ def test_all_problems_are_listed_with_their_place() -> None:
 )  # fmt: skip
 def test_contradictions_are_found(data: Row, text: str) -> None:
     assert text in problems(data)
+
+
+def two_ways(**more: Any) -> Row:
+    return stack(switches=[switch("DC1", 0), switch("DC2", 1) | more])
+
+
+def one_stack(**more: Any) -> Row:
+    return dc_scenario(outlet(), stacks=[stack(**more)])
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (dc_scenario(outlet(), stacks=[]), "evses.DC1: no power module belongs to this DC outlet"),
+        (one_stack(profile="x"), "power_modules[0].profile: there is no profile"),
+        (one_stack(addresses=[60]), "power_modules[0].addresses: 60 is not within 0..59"),
+        (one_stack(addresses=[]), "power_modules[0].addresses: a list of whole numbers"),
+        (one_stack(addresses=[1, 1]), "power_modules.stack-1.addresses: 1 on can0"),
+        (dc_scenario(outlet(), stacks=[stack(), stack("s2")]), "s2.addresses: 0 on can0 is stack-1's"),
+        (dc_scenario(outlet(), stacks=[stack(), stack()]), "power_modules: stack-1 is there more than once"),
+        (one_stack(bus="lan"), "power_modules.stack-1.bus: lan is no CAN bus"),
+        (one_stack(colour=1), "power_modules[0].colour: unknown key"),
+        (dc_scenario(outlet(), evse(), stacks=[stack("s", "A1")]), "modules.s.evse: there is no DC outlet A1"),
+        (dc_scenario(outlet(bus="can0"), stacks=[stack()]), "DC1: ampyard-secc has no can"),
+        (dc_scenario(outlet(efficiency=2), stacks=[stack()]), "evses[0].efficiency: 2 is not within"),
+        (dc_scenario(outlet(failsafe_current_a=6), stacks=[stack()]), "evses[0].failsafe_current_a: unknown key"),
+        (
+            dc_scenario(outlet(), meter("m", "siemens-pac2200", bus="lan", unit=5, evse="DC1"), stacks=[stack()]),
+            "meters.m.evse: DC1 is a DC outlet, this meter measures AC",
+        ),
+        (
+            dc_scenario(outlet(), stacks=[stack(switches=[switch("DC2", 0)])]),
+            "power_modules.stack-1.evse: there is no DC outlet DC2",
+        ),
+        (
+            dc_scenario(outlet(), outlet("DC2"), stacks=[stack("s2", "DC2"), stack(switches=[switch("DC2", 0)])]),
+            "power_modules.stack-1.switches: the one to DC1 is missing",
+        ),
+        (
+            dc_scenario(outlet(), outlet("DC2"), stacks=[two_ways(coil=0), stack("s2", "DC2", addresses=[5])]),
+            "power_modules.stack-1.switches.DC2.coil: 0 of unit 9 is another contactor's",
+        ),
+        (
+            dc_scenario(outlet(), outlet("DC2"), stacks=[two_ways(unit=1), stack("s2", "DC2", addresses=[5])]),
+            "power_modules.stack-1.switches.DC2: bus lan, unit 1 is DC1",
+        ),
+        (
+            dc_scenario(outlet(), outlet("DC2"), stacks=[two_ways(bus="can0"), stack("s2", "DC2", addresses=[5])]),
+            "power_modules.stack-1.switches.DC2.bus: can0 is no Modbus bus",
+        ),
+        (
+            dc_scenario(
+                outlet(), outlet("DC2", circuit="far"), stacks=[two_ways(), stack("s2", "DC2", addresses=[5])],
+                more_circuits=[{"id": "far", "parent": "main", "rating_a": 50}],
+            ),
+            "power_modules.stack-1.switches.DC2: is on another circuit than DC1",
+        ),
+    ],
+)  # fmt: skip
+def test_contradictions_of_power_modules_are_found(data: Row, text: str) -> None:
+    assert text in problems(data)
+
+
+def test_a_can_bus_has_the_bit_rate_of_its_modules_unless_it_says_otherwise() -> None:
+    data = dc_scenario(outlet(), stacks=[stack()])
+    data["buses"][-1] = {"id": "can0", "kind": "can", "interface": "slcan"}
+    bus = parse_scenario(data).buses[-1]
+    assert bus.can is not None
+    assert (bus.can.interface, bus.can.bitrate) == ("slcan", 125_000)
+    data["buses"][-1]["interface"] = "vector"
+    assert "buses[1].interface: 'vector' is none of socketcand, slcan" in problems(data)
 
 
 def test_missing_file_and_broken_toml_are_scenario_errors(tmp_path: Path) -> None:

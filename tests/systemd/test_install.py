@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from typing import get_args
 
 import pytest
 
-from controller.config.document import Document, Table
+from controller.config.document import Document
+from controller.config.fields import Table
 from controller.config.proof import load
 
 ROOT = Path(__file__).parents[2]
@@ -175,6 +177,59 @@ def test_it_installs_updates_and_uninstalls(tmp_path: Path) -> None:
         assert told.returncode == 0, told.stderr
     assert files(destination) == {"etc/ampyard/site.toml", "var/lib/ampyard/ampyard.db"}
     assert not command.is_symlink()
+
+
+HEADERS = Path(sysconfig.get_path("include"), "Python.h")
+BACKEND = """import os, zipfile
+def build_wheel(folder, settings=None, metadata=None):
+    compiled = os.environ["AMPYARD_COMPILE"] == "1"
+    if compiled and {fails}:
+        raise SystemExit("the compiler broke")
+    name, info = "ampyard-2.0-py3-none-any.whl", "ampyard-2.0.dist-info"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
+        archive.writestr("controller/allocation/compiled.py", f"def is_compiled(): return {{compiled}}")
+        archive.writestr("ampyard_stand_in.py", "def main(): pass")
+        archive.writestr(info + "/METADATA", "Metadata-Version: 2.1\\nName: ampyard\\nVersion: 2.0\\n")
+        archive.writestr(info + "/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        archive.writestr(info + "/entry_points.txt", "[console_scripts]\\nampyard = ampyard_stand_in:main\\n")
+        archive.writestr(info + "/RECORD", "")
+    return name
+"""
+
+
+def checkout(folder: Path, *, fails: bool) -> Path:
+    """A checkout whose build does nothing but say what it was asked for; `fails` when asked to compile."""
+    (folder / "controller" / "allocation").mkdir(parents=True)
+    (folder / "controller" / "allocation" / "compiled.py").write_text(
+        "def is_compiled(): raise SystemExit('not me')"
+    )
+    (folder / "setup.cfg").write_text("")
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["controller"]\n'
+    )
+    (folder / "controller" / "backend.py").write_text(BACKEND.format(fails=fails))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("fails", "environment", "told"),
+    [
+        (False, {"CC": "/bin/true"}, ["allocation: compiled"]),
+        (True, {"CC": "/bin/true"}, ["could not be compiled", "allocation: Python"]),
+        (False, {"CC": "/nowhere/cc"}, ["allocation: Python"]),
+    ],
+    ids=["compiler", "broken compiler", "no compiler"],
+)
+@pytest.mark.skipif(not HEADERS.exists(), reason="Python's headers are not installed (python3-dev)")
+def test_a_checkout_is_compiled_where_that_is_possible_and_says_which(
+    tmp_path: Path, fails: bool, environment: dict[str, str], told: list[str]
+) -> None:
+    source = checkout(tmp_path / "checkout", fails=fails)
+    answer = install(source, "--", "--no-index", destination=tmp_path / "root", **environment)
+    assert answer.returncode == 0, answer.stderr
+    lines = [line for line in answer.stdout.splitlines() if "compiled" in line or "allocation" in line]
+    assert len(lines) == len(told), lines
+    assert all(part in line for part, line in zip(told, lines, strict=True)), lines
 
 
 def test_a_command_of_somebody_else_stays(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from controller.charging.view import EvseView
 from controller.csms.dialect import BootAnswer, BootReason, EntryReply, Message, Registration, Setting
 from controller.csms.ocpp2.status import status_of
 from controller.csms.rpc import Payload
-from controller.csms.table import CURRENT, ENERGY, OFFERED, POWER
+from controller.csms.table import CURRENT, ENERGY, OFFERED, POWER, POWER_OFFERED, SOC
 from controller.csms.wire import integer_of, text_of, time_of, timestamp, token_status
 
 MAX_ID_TOKEN = 36
@@ -166,7 +166,7 @@ def _sampled(at: datetime, values: list[Payload]) -> Payload:
     return {"timestamp": timestamp(at), "sampledValue": values}
 
 
-_UNITS = {ENERGY: "Wh", POWER: "W", CURRENT: "A", OFFERED: "A"}
+_UNITS = {ENERGY: "Wh", POWER: "W", CURRENT: "A", OFFERED: "A", POWER_OFFERED: "W", SOC: "Percent"}
 
 
 def _value(measurand: str, value: float, context: str, phase: str | None = None) -> Payload:
@@ -174,7 +174,7 @@ def _value(measurand: str, value: float, context: str, phase: str | None = None)
         "value": value,
         "context": context,
         "measurand": measurand,
-        "location": "Outlet",
+        "location": "EV" if measurand == SOC else "Outlet",
         "unitOfMeasure": {"unit": _UNITS[measurand]},
     }
     return {**sampled, "phase": phase} if phase else sampled
@@ -190,4 +190,8 @@ def _values(meter: MeterValue, measurands: frozenset[str]) -> list[Payload]:
         values += [_value(CURRENT, current / 1000, context, phase) for phase, current in amperes]
     if meter.offered_ma is not None:
         values.append(_value(OFFERED, meter.offered_ma / 1000, context))
+    if meter.offered_w is not None:
+        values.append(_value(POWER_OFFERED, meter.offered_w, context))
+    if meter.soc_percent is not None:
+        values.append(_value(SOC, meter.soc_percent, context))
     return [value for value in values if value["measurand"] in measurands]

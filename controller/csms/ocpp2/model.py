@@ -53,13 +53,14 @@ def facts(present: Present) -> Iterator[Fact]:
 def _evse_facts(number: int, view: EvseView | None) -> Iterator[Fact]:
     state = "Unavailable" if view is None else status_of(view)
     evse, connector = Place("EVSE", number), Place("Connector", number, CONNECTOR)
+    dc = view is not None and view.dc is not None
     for place in (evse, connector):
         yield Fact(place, "AvailabilityState", DataType.OPTION_LIST, state)
         yield Fact(place, "Available", DataType.BOOLEAN, "true")
-        yield Fact(place, "SupplyPhases", DataType.INTEGER, "3")
+        yield Fact(place, "SupplyPhases", DataType.INTEGER, "0" if dc else "3")
     yield Fact(evse, "AllowReset", DataType.BOOLEAN, "true")
     yield Fact(evse, "EvseId", DataType.STRING, "" if view is None else view.id)
-    yield Fact(connector, "ConnectorType", DataType.STRING, "cType2")
+    yield Fact(connector, "ConnectorType", DataType.STRING, "cCCS2" if dc else "cType2")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ export function notify(text, tone) {
   fading = setTimeout(() => setText(notice, ""), 10_000);
 }
 
-async function post(name, body) {
-  const answer = await fetch(`/api/commands/${name}`, {
-    method: "POST",
+async function request(method, path, body) {
+  const answer = await fetch(path, {
+    method,
     headers: {"content-type": "application/json"},
-    body: JSON.stringify(body),
+    body: body && JSON.stringify(body),
     signal: AbortSignal.timeout(20_000),
   });
   const said = await answer.json();
@@ -32,11 +32,13 @@ async function post(name, body) {
   return {good: answer.ok, text};
 }
 
+export const command = (name, body, saying) => send("POST", `/api/commands/${name}`, body, saying);
+
 // `done` is what to say when the box agreed and had nothing to add.
-export async function command(name, body, {button, done}) {
+export async function send(method, path, body, {button, done}) {
   button.disabled = true;
   try {
-    const {good, text} = await post(name, body);
+    const {good, text} = await request(method, path, body);
     notify(good && text === WORDS.done ? done : text, good ? "good" : "bad");
     return good;
   } catch {

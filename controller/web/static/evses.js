@@ -47,10 +47,27 @@ function currents() {
       const drawn = evse.drawn_ma;
       const busy = evse.offered_ma > 0 || (drawn !== null && drawn.some((ma) => ma > 500));
       show(root, busy || evse.transaction !== null);
-      show(table, busy);
-      setText(offered, amperes(evse.offered_ma));
+      show(table, busy && evse.dc === null);
+      setText(offered, evse.dc === null ? amperes(evse.offered_ma) : power(evse.dc.offered_w));
       setText(watts, evse.power_w === null ? "unknown" : power(evse.power_w));
       rows.forEach((row, place) => row.update(drawn === null ? null : drawn[place], evse.offered_ma));
+    },
+  };
+}
+
+// What only a DC outlet has: its power modules, and the battery at its other end.
+function dcLine() {
+  const root = el("p", {class: "where"});
+  return {
+    root,
+    update({dc, offered_ma: offered}) {
+      show(root, dc !== null);
+      if (dc !== null) {
+        const charge = dc.soc_percent === null ? [] : [`Battery ${dc.soc_percent} %`];
+        const stacks = dc.stacks.length > 0 ? `power from ${dc.stacks.join(", ")}` : "no power modules now";
+        const input = offered > 0 ? [`up to ${amperes(offered)} per phase from the site`] : [];
+        setText(root, [...charge, stacks, ...input].join(" · "));
+      }
     },
   };
 }
@@ -110,8 +127,8 @@ function card(first) {
   const remarkLine = el("p", {class: "remark"});
   const message = el("p", {class: "message"});
   const circuit = el("span", {class: "where"});
-  const parts = [statusLine(), currents(), modeLine(), transactionLine(), stopButton()];
-  const [state, amps, mode, transaction, stop] = parts;
+  const parts = [statusLine(), currents(), dcLine(), modeLine(), transactionLine(), stopButton()];
+  const [state, amps, dc, mode, transaction, stop] = parts;
   const root = el(
     "article",
     {class: "evse"},
@@ -119,6 +136,7 @@ function card(first) {
     remarkLine,
     message,
     amps.root,
+    dc.root,
     mode.root,
     el("div", {class: "tail"}, transaction.root, stop.root),
   );

@@ -12,7 +12,8 @@ from drivers.can.frame import CanLine, Slcan, Socketcand
 from drivers.can.group import ModuleGroup
 from drivers.can.group_setup import GroupSetup, Target
 from drivers.can.module import ModuleView
-from drivers.can.module_profile import ModuleProfile, load_shipped
+from drivers.can.module_profile import ModuleModel, ModuleProfile, catalogue, load
+from drivers.profile import builtin_folder
 from sim.can.modules import SimHuawei, SimInfyPower, SimModule, SimScu, SimUuGreen
 from sim.can.ports import SlcanPty, SocketcandServer
 from sim.can.source import Battery, Stage
@@ -36,8 +37,16 @@ async def until(holds: Callable[[], bool], what: str = "it", within_s: float = 1
         raise AssertionError(f"{what} did not happen") from None
 
 
+def shipped(profile_id: str) -> ModuleModel:
+    return load(builtin_folder() / "power-modules" / f"{profile_id}.toml")
+
+
+def shipped_ids() -> list[str]:
+    return sorted(catalogue(builtin_folder()))
+
+
 def quick(profile_id: str, **timing: float) -> ModuleProfile:
-    profile, _ = load_shipped(profile_id)
+    profile = shipped(profile_id).profile
     return profile.model_copy(update={"timing": profile.timing.model_copy(update={**QUICK, **timing})})
 
 
@@ -91,7 +100,7 @@ async def rig(
         line = Slcan(pty.path, 125_000)
     events: list[DeviceEvent] = []
     bus = CanBus("dc", line, events.append, back_off_s=(0.05, 0.1))
-    profile, frames = quick(profile_id, **timing), load_shipped(profile_id)[1]
+    profile, frames = quick(profile_id, **timing), shipped(profile_id).frames
     setup = GroupSetup("out1", tuple(module.address for module in modules), whole_bus=True)
     group = ModuleGroup(setup, profile, family_of(profile, frames), bus=bus, sink=events.append)
     tasks = [asyncio.create_task(bus.run()), asyncio.create_task(group.run())]

@@ -12,12 +12,13 @@ from drivers.api import DeviceError, Fault
 from drivers.can.families.choice import family_of
 from drivers.can.families.told import Family, ModuleLimits, Order, Told
 from drivers.can.frame import Frame
-from drivers.can.module_profile import load_shipped, shipped_ids
+from tests.drivers.can.rig import shipped, shipped_ids
 
 
 @functools.cache
 def family(profile_id: str, group: int | None = None) -> Family:
-    return family_of(*load_shipped(profile_id), group)
+    model = shipped(profile_id)
+    return family_of(model.profile, model.frames, group)
 
 
 def sent(frames: tuple[Frame, ...]) -> list[tuple[int, str]]:
@@ -164,8 +165,8 @@ def test_huawei_is_read() -> None:
     assert told(HUAWEI, 0x0680407C, "01910000007a0fa5") is None, "no module"
 
 
-LIMITS = {name: load_shipped(name)[0].limits for name in shipped_ids()}
-ADDRESSES = {name: load_shipped(name)[0].address for name in shipped_ids()}
+LIMITS = {name: shipped(name).profile.limits for name in shipped_ids()}
+ADDRESSES = {name: shipped(name).profile.address for name in shipped_ids()}
 IDS = st.one_of(
     st.integers(0, 0x1FFFFFFF),
     st.sampled_from(

@@ -12,11 +12,10 @@ from drivers.can.frame import Socketcand
 from drivers.can.group import ModuleGroup
 from drivers.can.group_setup import GroupSetup, Target
 from drivers.can.module import ModuleState
-from drivers.can.module_profile import load_shipped
 from sim.can.modules import SimInfyPower, SimUuGreen
 from sim.can.source import Stage
 from sim.can.wire import WireFrame
-from tests.drivers.can.rig import FAMILIES, Rig, quick, rig, until
+from tests.drivers.can.rig import FAMILIES, Rig, quick, rig, shipped, until
 
 INFY, UU, SCU, HUAWEI = FAMILIES
 
@@ -242,7 +241,7 @@ async def test_a_forgotten_module_counts_again_when_it_answers() -> None:
 
 
 async def found_by_itself(profile_id: str, site: Rig, group_number: int | None) -> ModuleGroup:
-    profile, frames = quick(profile_id), load_shipped(profile_id)[1]
+    profile, frames = quick(profile_id), shipped(profile_id).frames
     return ModuleGroup(
         GroupSetup("out2", (), whole_bus=True),
         profile,
@@ -277,7 +276,7 @@ async def test_modules_are_found_by_themselves(profile_id: str, number: int | No
     ],
 )
 async def test_a_setup_that_cannot_work_is_refused(profile_id: str, addresses: tuple[int, ...], text: str) -> None:
-    profile, frames = load_shipped(profile_id)
+    profile, frames = shipped(profile_id).profile, shipped(profile_id).frames
     bus = CanBus("dc", Socketcand("127.0.0.1", 1, "can0", 125_000), lambda event: None)
     with pytest.raises(ValueError, match=text):
         ModuleGroup(
@@ -290,7 +289,7 @@ async def test_a_setup_that_cannot_work_is_refused(profile_id: str, addresses: t
 
 
 async def test_a_bus_with_another_bit_rate_than_the_modules_is_refused() -> None:
-    profile, frames = load_shipped(INFY)
+    profile, frames = shipped(INFY).profile, shipped(INFY).frames
     bus = CanBus("dc", Socketcand("127.0.0.1", 1, "can0", 250_000), lambda event: None)
     with pytest.raises(ValueError, match="needs 125000 bit/s, its bus has 250000"):
         ModuleGroup(
@@ -312,43 +311,59 @@ async def test_frames_without_sense_are_counted_and_change_nothing() -> None:
         assert site.views()[0].voltage_mv == before
 
 
-async def test_r9_a_module_moves_to_another_output_while_the_others_run() -> None:
+def proven_off(site: Rig) -> bool:
+    return site.group.proven_off
+
+
+def heard(site: Rig) -> bool:
+    return site.group.heard
+
+
+async def test_r9_a_group_is_proven_off_only_after_its_last_target_and_never_while_one_may_be_live() -> None:
     async with rig(UU) as site:
         await site.off()
+        assert proven_off(site)
         site.aim(400, 90)
         await site.delivers(90)
-        profile, frames = quick(UU), load_shipped(UU)[1]
-        setup = GroupSetup("out2", (9,), whole_bus=False)
-        other = ModuleGroup(setup, profile, family_of(profile, frames), bus=site.bus, sink=site.events.append)
-        task = asyncio.create_task(other.run())
-        await site.group.give_up(3)
-        assert site.modules[2].amperes == 0
-        assert round(site.modules[0].amperes) > 0
-        assert [view.address for view in site.views()] == [1, 2]
-        other.forget(9)
-        other.take(3)
-        other.aim(Target(400_000, 20_000, asyncio.get_running_loop().time() + 30))
-        await until(lambda: [round(module.amperes) for module in site.modules] == [45, 45, 20])
-        for address in (1, 2):
-            await site.group.give_up(address)
-        await asyncio.sleep(0.3)
-        assert site.views() == (), "a group without modules takes none that talk on the bus"
-        assert round(site.modules[2].amperes) == 20
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def test_r9_a_silent_module_is_not_given_up() -> None:
-    async with rig(UU) as site:
-        await site.off()
+        assert not proven_off(site)
+        site.group.aim(None)
+        assert not proven_off(site)
+        await until(lambda: proven_off(site))
+        assert site.amperes == 0
         site.aim(400, 90)
         await site.delivers(90)
         site.modules[2].dead = True
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await site.group.give_up(3)
-        assert len(site.views()) == 3
-        with pytest.raises(KeyError):
-            await site.group.give_up(77)
-        with pytest.raises(ValueError, match="has addresses"):
-            site.group.take(200)
+        site.group.aim(None)
+        await until(lambda: site.group.reading().bound_ma == 30_000)
+        await asyncio.sleep(0.5)
+        assert not proven_off(site), "a silent module without a known time-out may deliver for ever"
+
+
+async def test_a_silent_module_is_proven_off_by_its_time_out() -> None:
+    async with rig(INFY, timeout_s=0.8, switches_off_s=1.2, silent_s=0.4) as site:
+        await site.off()
+        site.aim(400, 90)
+        await site.delivers(90)
+        site.modules[1].dead = True
+        site.group.aim(None)
+        await asyncio.sleep(0.2)
+        assert not proven_off(site)
+        await until(lambda: proven_off(site))
+        assert site.amperes == 0
+
+
+async def test_a_group_knows_whether_all_of_it_was_ever_heard_and_what_it_can_deliver() -> None:
+    async with rig(UU) as site:
+        assert not heard(site)
+        await site.off()
+        assert heard(site)
+        assert site.group.most_ma(400_000) == 300_000
+        assert site.group.most_ma(1_000_000) == 120_000
+        assert site.group.most_ma(1_000_001) == 0
+        site.modules[0].dead = True
+        await until(lambda: site.group.most_ma(400_000) == 200_000)
+        assert site.group.held_ma(400_000) == 0, "it was proven off before it fell silent"
+        site.aim(400, 60)
+        await site.delivers(60)
+        site.modules[1].dead = True
+        await until(lambda: site.group.held_ma(400_000) == 30_000)

@@ -2,7 +2,7 @@
 
 from drivers.can.families.told import ModuleLimits, Order, Told
 from drivers.can.module import Module, ModuleState
-from drivers.can.module_profile import load_shipped
+from tests.drivers.can.rig import shipped
 
 OFF_BITS = frozenset({"dc_side_off"})
 LIMITS = ModuleLimits(150_000, 1_000_000, 100_000, 30_000)
@@ -10,12 +10,12 @@ LIMITS = ModuleLimits(150_000, 1_000_000, 100_000, 30_000)
 
 def infy(now_s: float = 0.0) -> Module:
     """silent after 3 s, settled after 2 s, off 15 s after the last frame."""
-    return Module(1, load_shipped("infypower-v1.13")[0], acknowledges=False, now_s=now_s)
+    return Module(1, shipped("infypower-v1.13").profile, acknowledges=False, now_s=now_s)
 
 
 def uu(now_s: float = 0.0) -> Module:
     """silent after 2 s, settled after 1 s, with no known time-out; it acknowledges."""
-    return Module(1, load_shipped("uugreenpower-ur1000x0")[0], acknowledges=True, now_s=now_s)
+    return Module(1, shipped("uugreenpower-ur1000x0").profile, acknowledges=True, now_s=now_s)
 
 
 def off(module: Module, now_s: float) -> None:

@@ -30,6 +30,19 @@ def sealed(body: bytes) -> bytes:
     return body + checksum(body)
 
 
+def opened(wire: bytes) -> bytes:
+    return wire[:-2]
+
+
+def text_sealed(body: bytes) -> bytes:
+    """Modbus ASCII."""
+    return b":" + bytes([*body, -sum(body) % 256]).hex().upper().encode() + b"\r\n"
+
+
+def text_opened(wire: bytes) -> bytes:
+    return bytes.fromhex(wire[1:-2].decode())[:-1]
+
+
 @dataclass
 class Truth:
     """By identity the PDU that answers the newest such request; None where none is right."""
@@ -92,14 +105,16 @@ class Slaves:
 class Noise:
     """What a line makes of a good frame."""
 
-    def __init__(self, slaves: Slaves) -> None:
-        self._slaves, self._rng = slaves, slaves.rng
+    def __init__(self, slaves: Slaves, *, text: bool) -> None:
+        self._slaves, self._rng, self._text = slaves, slaves.rng, text
+        self._sealed = text_sealed if text else sealed
 
     def of(self, good: bytes, request: bytes) -> bytes:
         if self._slaves.faulty(0.1):
             return self._damaged(good)
         if self._slaves.faulty(0.1):
-            return self._foreign(request) + (good if self._rng.random() < 0.5 else b"")
+            asked = text_opened(request) if self._text else request
+            return self._foreign(asked) + (good if self._rng.random() < 0.5 else b"")
         if self._slaves.faulty(0.06):
             return good + self._rng.choice((good, self._rng.randbytes(5), good[:4]))
         if self._slaves.faulty(0.06):
@@ -120,6 +135,8 @@ class Noise:
         if kind == 1:
             place = rng.randrange(len(good))
             return good[:place] + good[place + 1 :]
+        if self._text:
+            return self._retyped(good)
         number = int.from_bytes(good, "big")
         bits = 8 * len(good)
         if kind == 2:
@@ -129,6 +146,15 @@ class Noise:
             number ^= rng.randint(1, 0xFFFF) << rng.randrange(bits - 16)
         return number.to_bytes(len(good), "big")
 
+    def _retyped(self, good: bytes) -> bytes:
+        """One byte of the frame is another: an LRC finds no more than that for sure."""
+        rng = self._rng
+        place = 1 + 2 * rng.randrange((len(good) - 3) // 2)
+        digits = rng.choice(
+            (b"%02X" % rng.randrange(256), rng.randbytes(2), b":0", b"\r\n", good[place:][:1] + b"x")
+        )
+        return good[:place] + digits + good[place + 2 :]
+
     def _foreign(self, request: bytes) -> bytes:
         """The answer of a unit that is not ours, or another master's question to this unit with its answer."""
         unit, function, _, count = struct.unpack(">BBHH", request[:6])
@@ -136,16 +162,17 @@ class Noise:
             function, count = self._rng.choice((3, 4)), self._rng.randint(1, 4)
         answer = bytes([function, 2 * count]) + self._rng.randbytes(2 * count)
         if self._rng.random() < 0.5:
-            return sealed(bytes([unit + 100]) + answer)
+            return self._sealed(bytes([unit + 100]) + answer)
         question = struct.pack(">BBHH", unit, function, self._rng.randrange(60000), count)
-        return sealed(question) + sealed(bytes([unit]) + answer)
+        return self._sealed(question) + self._sealed(bytes([unit]) + answer)
 
 
 class MemoryPort:
     """The serial port of a line without any hardware."""
 
-    def __init__(self, slaves: Slaves, *, char_s: float, echoes: bool) -> None:
-        self._slaves, self._noise = slaves, Noise(slaves)
+    def __init__(self, slaves: Slaves, *, char_s: float, echoes: bool, text: bool = False) -> None:
+        self._slaves, self._noise = slaves, Noise(slaves, text=text)
+        self._sealed, self._opened = (text_sealed, text_opened) if text else (sealed, opened)
         self._char_s, self._echoes = char_s, echoes
         self._arrived = b""
         self._line_free_s = 0.0
@@ -162,12 +189,13 @@ class MemoryPort:
         ends_s = asyncio.get_running_loop().time() + len(data) * self._char_s
         if self._echoes:
             self._deliver(self._noise.of_echo(data), ends_s)
-        heard = self._slaves.hear(data[0], data[1:-2])
+        asked = self._opened(data)
+        heard = self._slaves.hear(asked[0], asked[1:])
         if heard is not None:
             answer, at_s = heard
-            wire = self._noise.of(sealed(data[:1] + answer), data)
+            wire = self._noise.of(self._sealed(asked[:1] + answer), data)
             begin_s = max(at_s, ends_s) + self._char_s
-            self._slaves.speaks(data[0], begin_s + (len(wire) + 1) * self._char_s)
+            self._slaves.speaks(asked[0], begin_s + (len(wire) + 1) * self._char_s)
             self._deliver(wire, begin_s)
         return len(data)
 

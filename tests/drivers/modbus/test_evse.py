@@ -481,7 +481,8 @@ async def test_a_new_card_is_told_once(start: Any, tcp_station: Any, until: Unti
     await until(lambda: running.of(TokenRead))
     await asyncio.sleep(0.3)
     tcp_station.units[1].update({16: 0, 17: 0})
-    await until(lambda: running.evse.latest.tag is None)
+    await asyncio.sleep(1.0)
+    assert running.evse.latest.tag is None
     tcp_station.units[1].update({16: 0x04A1, 17: 0xB2C3})
     await until(lambda: len(running.of(TokenRead)) == 2)
     assert {(event.reader, event.uid) for event in running.of(TokenRead)} == {("A1", "04A1B2C3")}
@@ -495,6 +496,22 @@ async def test_a_card_that_lies_there_from_before_is_no_tap(
     await until(lambda: len(running.of(EvseRead)) > 3)
     assert running.evse.latest.tag == "04A1B2C3"
     assert running.of(TokenRead) == []
+
+
+async def test_a_card_that_lies_there_when_a_lost_charger_is_found_again_is_no_tap(
+    start: Any, tcp_station: Any, until: Until
+) -> None:
+    running = await start()
+    tcp_station.silent.add(1)
+    await until(lambda: running.evse.health is Health.LOST)
+    tcp_station.units[1].update({16: 0x04A1, 17: 0xB2C3})
+    tcp_station.silent.clear()
+    await until(lambda: running.evse.health is Health.OK)
+    await asyncio.sleep(0.3)
+    assert running.of(TokenRead) == []
+    tcp_station.units[1].update({16: 0x04D1, 17: 0xD2D3})
+    await until(lambda: running.of(TokenRead))
+    assert [event.uid for event in running.of(TokenRead)] == ["04D1D2D3"]
 
 
 async def test_r13_two_outlets_share_a_unit_and_have_their_own_registers(

@@ -21,6 +21,7 @@ from tests.drivers.modbus.virtual_time import LoopAlarm, run_virtually
 EXCHANGES = int(os.environ.get("AMPYARD_FUZZ_EXCHANGES", "100000"))
 CALLERS = 6
 LINE = Line("memory", 19200, "N", 1)
+TEXT_LINE = Line("memory", 19200, "E", 1, 7, "ascii")
 CHAR_S = 10 / 19200
 
 
@@ -81,17 +82,20 @@ def judge(callers: list[Caller], exchanges: int) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("line", [LINE, TEXT_LINE], ids=["rtu", "ascii"])
 @pytest.mark.parametrize(
     ("echoes", "fault_rate", "share"), [(False, 1.0, 0.5), (True, 1.0, 0.2), (False, 0.3, 0.1)]
 )
-def test_no_wrong_value_is_ever_taken_from_a_serial_line(echoes: bool, fault_rate: float, share: float) -> None:
+def test_no_wrong_value_is_ever_taken_from_a_serial_line(
+    line: Line, echoes: bool, fault_rate: float, share: float
+) -> None:
     exchanges = int(share * EXCHANGES)
 
     async def main() -> list[Caller]:
         slaves = Slaves(Random(exchanges), fault_rate=fault_rate)
         link = RtuLink(
-            LINE,
-            open_port=lambda line: MemoryPort(slaves, char_s=CHAR_S, echoes=echoes),
+            line,
+            open_port=lambda _: MemoryPort(slaves, char_s=CHAR_S, echoes=echoes, text=line is TEXT_LINE),
             new_alarm=LoopAlarm,
         )
         return await bombard(Scheduler(link, timing=RTU, on_health=lambda health, text: None), slaves, exchanges)

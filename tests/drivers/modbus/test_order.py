@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from drivers.api import DeviceError, Fault
+from drivers.api import DeviceError, Fault, Health
 from drivers.modbus import pdu
 from drivers.modbus.link import Answer, Done
 from drivers.modbus.pdu import Request
 from drivers.modbus.scheduler import Scheduler, Urgency
-from drivers.modbus.unit import RTU
+from drivers.modbus.survey_guest import Guest
+from drivers.modbus.unit import GUEST, RTU
 from tests.drivers.modbus.virtual_time import run_virtually
 
 GAP_S, READ_S, WRITE_S = 0.002, 0.03, 0.015
@@ -32,6 +33,8 @@ class ToyLink:
     under_way: int = 0
     highest: int = 0
     dead_s: float = 0.0
+    longest: int = 125
+    """Longer reads are refused."""
     _waiting: asyncio.TimerHandle | None = None
 
     async def open(self, lost: Callable[[], None]) -> None:
@@ -62,6 +65,9 @@ class ToyLink:
         if request.unit in self.dead:
             self.dead_s += timeout_s
             loop.call_later(timeout_s, self._end, done, DeviceError(Fault.TIMEOUT, "no answer"))
+        elif request.count > self.longest:
+            refused = pdu.ExceptionAnswerError(request.unit, 2)
+            loop.call_later(self.line_s(request), self._end, done, refused)
         else:
             answer = Answer((0,) * request.count, loop.time(), 0.005)
             loop.call_later(self.line_s(request), self._end, done, answer)
@@ -303,5 +309,189 @@ def test_every_unit_has_its_own_figures() -> None:
         assert (dead.transactions, dead.timeouts) == (1, 1)
         assert dead.lost_s == dead.busy_s > 0
         assert scheduler.counters.busy_s == pytest.approx(good.busy_s + dead.busy_s)
+
+    on_wire(test)
+
+
+# A scan while others use the wire (R39)
+
+
+async def ask(guest: Guest, units: range) -> int:
+    """How many of them answered."""
+    found = 0
+    for unit in units:
+        with contextlib.suppress(DeviceError):
+            await guest.transfer(read(0, unit), Urgency.SLOW)
+            found += 1
+    return found
+
+
+def test_r39_a_scan_has_a_bounded_share_of_a_busy_wire() -> None:
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        link.dead |= set(range(100, 248))
+        async with polled(scheduler, range(1, 4)):
+            for unit in range(1, 4):
+                scheduler.unit(unit).devices = 1
+            begin_s, sent = asyncio.get_running_loop().time(), len(link.sent)
+            scanning = asyncio.create_task(ask(Guest(scheduler), range(100, 248)))
+            await asyncio.sleep(60)
+            spent_s = sum(GUEST.first_s for _, request in link.sent[sent:] if request.unit >= 100)
+            passed_s = asyncio.get_running_loop().time() - begin_s
+            assert 0.02 < spent_s / passed_s < 0.05, "it goes on, with its share"
+            scanning.cancel()
+
+    on_wire(test)
+
+
+def test_r39_a_scan_of_an_idle_wire_is_not_slow() -> None:
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        link.dead |= set(range(1, 248)) - {7, 240}
+        async with asyncio.timeout(247 * GUEST.first_s / 0.25):
+            assert await ask(Guest(scheduler), range(1, 248)) == 2
+
+    on_wire(test)
+
+
+def test_r39_a_scan_goes_after_everything_else_and_a_cut_goes_next() -> None:
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        busy = start(scheduler.transfer(read(1), Urgency.FAST))
+        await asyncio.sleep(GAP_S * 2)
+        guest = start(Guest(scheduler).transfer(read(9, 99), Urgency.SAFETY))
+        await asyncio.sleep(0)
+        others = [
+            start(scheduler.transfer(read(3), Urgency.FAST)),
+            start(scheduler.transfer(write(4), Urgency.SAFETY)),
+        ]
+        await asyncio.gather(busy, guest, *others)
+        assert link.order() == [(1, 1), (1, 4), (1, 3), (99, 9)]
+
+    on_wire(test)
+
+
+def test_r39_a_question_of_a_scan_that_has_not_begun_gives_way_to_a_cut() -> None:
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        await asyncio.sleep(5)
+        guest = start(Guest(scheduler).transfer(read(9, 99), Urgency.PROBE))
+        await asyncio.sleep(GAP_S / 2)
+        await asyncio.gather(guest, start(scheduler.transfer(write(4), Urgency.SAFETY)))
+        assert link.order() == [(1, 4), (99, 9)]
+
+    on_wire(test)
+
+
+def test_r39_no_question_of_a_scan_begins_that_would_delay_a_cut_that_waits_for_its_unit() -> None:
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        link.dead.add(99)
+        unit = scheduler.unit(1)
+        await asyncio.sleep(5)
+        unit.quiet_until_s = asyncio.get_running_loop().time() + GUEST.first_s / 2
+        cut = start(scheduler.transfer(write(4), Urgency.SAFETY))
+        guest = start(Guest(scheduler).transfer(read(9, 99), Urgency.PROBE))
+        await asyncio.gather(guest, cut, return_exceptions=True)
+        assert link.order() == [(1, 4), (99, 9)]
+
+    on_wire(test)
+
+
+def test_r39_silent_addresses_are_no_dead_units_of_the_wire() -> None:
+    heard: list[Health] = []
+
+    async def main() -> None:
+        link = ToyLink()
+        scheduler = Scheduler(link, timing=RTU, on_health=lambda health, text: heard.append(health))
+        running = asyncio.create_task(scheduler.run())
+        await asyncio.sleep(0.001)
+        scheduler.unit(1).devices = 1
+        link.dead |= set(range(100, 120))
+        await scheduler.transfer(read(1), Urgency.FAST)
+        await ask(Guest(scheduler), range(100, 120))
+        assert list(scheduler.units) == [1], "nobody remembers them"
+        assert not scheduler.unit(1).lost
+        counters = scheduler.counters
+        assert (counters.transactions, counters.errors, counters.timeouts) == (21, 0, 0)
+        assert counters.busy_s > 20 * GUEST.first_s, "but the time that they took is told"
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(main())
+    assert heard == [Health.OK]
+
+
+def test_r39_a_scan_of_a_wire_without_devices_does_not_make_it_silent() -> None:
+    """Silence opens a wire anew, and raises an alarm."""
+    heard: list[Health] = []
+
+    async def main() -> None:
+        link = ToyLink(dead=set(range(1, 248)))
+        scheduler = Scheduler(link, timing=RTU, on_health=lambda health, text: heard.append(health))
+        running = asyncio.create_task(scheduler.run())
+        await asyncio.sleep(0.001)
+        await ask(Guest(scheduler), range(1, 40))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(main())
+    assert heard == []
+
+
+def test_r39_a_scan_waits_while_a_device_of_the_site_has_missed() -> None:
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        link.dead.add(1)
+        unit = scheduler.unit(1)
+        unit.devices = 1
+        with contextlib.suppress(DeviceError):
+            await scheduler.transfer(read(1), Urgency.FAST)
+        guest = start(Guest(scheduler).transfer(read(9, 99), Urgency.PROBE))
+        await asyncio.sleep(1)
+        assert not guest.done()
+        link.dead.clear()
+        await scheduler.transfer(read(1), Urgency.FAST)
+        await guest
+
+    on_wire(test)
+
+
+def test_r39_a_guest_only_reads_unless_somebody_may_write() -> None:
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        with pytest.raises(ValueError, match="only reads"):
+            await Guest(scheduler).transfer(write(1), Urgency.WRITE)
+        assert not link.sent
+        await Guest(scheduler, writes=True).transfer(write(1, unit=9), Urgency.WRITE)
+        assert link.order() == [(9, 1)]
+
+    on_wire(test)
+
+
+def test_units_without_devices_do_not_keep_a_wire_from_counting_as_lost() -> None:
+    """Then the probes of the lost ones would have only their small share, for nobody's sake."""
+
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        scheduler.unit(2)  # its device was taken off the wire
+        unit = scheduler.unit(1)
+        unit.devices = 1
+        link.dead.add(1)
+        unit.lose()
+        begin_s = asyncio.get_running_loop().time()
+        for _ in range(3):
+            with contextlib.suppress(DeviceError):
+                await scheduler.transfer(read(1), Urgency.PROBE)
+        assert asyncio.get_running_loop().time() - begin_s < 5
+
+    on_wire(test)
+
+
+def test_a_unit_that_refuses_whatever_is_longer_is_believed_again_by_another_function() -> None:
+    """Its exceptions to longer reads could be late ones of the read that it missed."""
+
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        link.dead.add(1)
+        with pytest.raises(DeviceError):
+            await scheduler.transfer(read(0), Urgency.FAST)
+        link.dead.clear()
+        link.longest = 1
+        with pytest.raises(DeviceError, match="perhaps of an older request"):
+            await scheduler.transfer(read(0), Urgency.FAST)
+        assert await scheduler.transfer(read(0), Urgency.FAST)
+        assert [(one.function, one.count) for _, one in link.sent] == [(3, 1), (3, 2), (4, 1), (3, 1)]
 
     on_wire(test)

@@ -33,6 +33,16 @@ def test_the_load_is_the_sum_of_frames_turnaround_and_gaps(meter_profile: Device
     assert (found.problems, found.warnings, found.cut_s) == ((), (), 0.0)
 
 
+def test_each_byte_is_two_characters_in_ascii(meter_profile: DeviceProfile, charger: Any) -> None:
+    line = Line("p", 38400, "E", 1, 7, "ascii")
+    fast_s = (28 + 4 * 22) * 10 / 38400 + 0.005 + 0.00175
+    slow_s = (28 + 4 * 2) * 10 / 38400 + 0.005 + 0.00175
+    assert forecast(line, meters(meter_profile, 1, 1.0)).load == pytest.approx(fast_s + slow_s / 10)
+    write_s = 34 * 10 / 38400 + 0.005 + 0.00175
+    ten, one = forecast(line, chargers(charger(), 10)).cut_s, forecast(line, chargers(charger(), 1)).cut_s
+    assert ten - one == pytest.approx(9 * write_s)
+
+
 def test_a_meter_that_cannot_be_read_as_often_as_configured_is_refused_with_a_way_out(
     meter_profile: DeviceProfile,
 ) -> None:

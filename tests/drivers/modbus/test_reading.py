@@ -1,3 +1,5 @@
+import dataclasses
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -5,7 +7,7 @@ import pytest
 
 from drivers.api import EvState, MeterReading, MeterSetup, Phases
 from drivers.modbus import codec
-from drivers.modbus.reading import Sample, evse_reading, meter_reading, meter_registers, uid
+from drivers.modbus.reading import Sample, evse_reading, meter_reading, meter_registers, shown_tag, uid
 from drivers.profile import DeviceProfile, builtin_folder, load
 
 
@@ -65,6 +67,10 @@ def test_what_is_missing_or_unbelievable_makes_its_field_none(charger: Any) -> N
         ("04A1B2C300000000", "04A1B2C3"),
         ("04A1B2C3D4E5F60000000000", "04A1B2C3D4E5F6"),
         ("0000000000000000", None),
+        ("FFFFFFFF", None),
+        ("04A1B2C3D4E5F6A7B8C9", "04A1B2C3D4E5F6A7B8C9"),
+        ("04A1B2C3D4", None),
+        ("4A1B2C3", None),
         ("", None),
         ("no card", None),
     ],
@@ -81,8 +87,9 @@ def test_uids_are_upper_case_hex_without_filling(text: str, found: str | None) -
         ("04A1B2C3D4E5F600", "04A1B2C3D4E5F6"),
         ("04A1B2C3D4E50000", "04A1B2C3D4E500"),
         ("04A1B2C3D4000000", "04A1B2C3D40000"),
-        ("04A1B2C3D4E5F6A7", "04A1B2C3D4E5F6A7"),
+        ("04A1B2C3D4E5F6A7", None),
         ("0000000000000000", None),
+        ("FFFFFFFFFFFFFFFF", None),
     ],
 )
 def test_zeros_that_fill_a_tag_of_bytes_are_cut_to_the_length_of_a_uid(
@@ -90,6 +97,56 @@ def test_zeros_that_fill_a_tag_of_bytes_are_cut_to_the_length_of_a_uid(
 ) -> None:
     profile = charger()
     assert evse_reading(profile, image(profile, status=1, rfid_tag=int(raw, 16))).tag == found
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("04A1B2C3", "04A1B2C3"),
+        ("04a1b2c3d4e5f6", "04A1B2C3D4E5F6"),
+        ("", ""),
+        ("00000000", ""),
+        ("nobody", ""),
+        ("free", None),
+        ("04A1B2C3D4", None),
+        ("\x01\x02", None),
+    ],
+)
+def test_a_tag_register_of_text_shows_a_card_or_none_or_what_cannot_be_told(
+    text_charger: Any, text: str, shown: str | None
+) -> None:
+    profile = text_charger("none = ['NOBODY']")
+    assert shown_tag(profile, text_image(profile, text)) == shown
+    assert evse_reading(profile, text_image(profile, text)).tag == (shown or None)
+
+
+def test_a_tag_that_was_not_read_is_not_no_card(charger: Any) -> None:
+    profile = charger()
+    assert shown_tag(profile, image(profile, status=1)) is None
+
+
+def test_r21_the_profile_says_in_which_order_the_bytes_lie(text_charger: Any) -> None:
+    profile = text_charger("reverse_bytes = true")
+    assert shown_tag(profile, text_image(profile, "C3B2A108")) == "08A1B2C3"
+    assert shown_tag(profile, text_image(profile, "00000000")) == ""
+
+
+@pytest.fixture
+def text_charger(charger: Any) -> Any:
+    """A charger whose tag register holds text."""
+
+    def build(rules: str) -> Any:
+        plain = charger(more=f"[tag]\n{rules}\n")
+        tag = plain.registers["rfid_tag"].model_copy(update={"type": "string", "count": 10})
+        return dataclasses.replace(plain, registers={**plain.registers, "rfid_tag": tag})
+
+    return build
+
+
+def text_image(profile: Any, text: str) -> dict[str, Sample]:
+    words = struct.unpack(">10H", text.encode().ljust(20, b"\0"))
+    status = image(profile, status=1)
+    return {**status, "rfid_tag": Sample(codec.point(profile, "rfid_tag"), words, 5.0, 0)}
 
 
 def sample(profile: Any, name: str, value: int, *, block: int = 0) -> Sample:

@@ -9,6 +9,7 @@ from drivers.api import ReaderSetup
 from drivers.profile import builtin_folder, load
 from drivers.rfid.build import build_reader
 from drivers.rfid.keyboard import KeyboardReader
+from drivers.rfid.pcsc import PcscReader
 from drivers.rfid.reader import SerialReader
 from tests.drivers.rfid.heard import Heard
 
@@ -19,7 +20,7 @@ READERS = sorted((builtin_folder() / "readers").glob("*.toml"))
 def test_every_shipped_reader_has_a_component(path: str) -> None:
     profile = load(builtin_folder() / "readers" / path)
     reader = build_reader(ReaderSetup("door", "/dev/x", None), profile, Heard())
-    assert type(reader) is (KeyboardReader if profile.driver == "keyboard" else SerialReader)
+    assert type(reader) is {"keyboard": KeyboardReader, "pcsc": PcscReader}.get(profile.driver, SerialReader)
 
 
 def test_a_device_profile_of_a_charger_is_refused() -> None:

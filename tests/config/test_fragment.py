@@ -3,12 +3,8 @@
 import tomllib
 from decimal import Decimal
 
-import pytest
-import typer
-
-from controller.commissioning.fragment import fragment
-from controller.commissioning.scan import hosts, numbers
 from controller.config.document import EvseTable, MeterTable, RtuTable, TcpTable
+from controller.config.fragment import fragment
 from drivers.api import Endpoint, Line
 from drivers.modbus.survey_match import Confidence, Match
 from drivers.profile import DeviceProfile, builtin_folder, load
@@ -44,31 +40,17 @@ def test_the_fragment_is_what_site_toml_takes() -> None:
     assert text.count("check the type plate") == 2, "not where the device says who it is"
 
 
-@pytest.mark.parametrize(
-    ("text", "first", "count"),
-    [
-        ("192.168.1.0/28", Endpoint("192.168.1.1", 502), 14),
-        ("192.168.1.0/30:1502", Endpoint("192.168.1.1", 1502), 2),
-        ("fd00::/126", Endpoint("fd00::1", 502), 3),
-        ("10.0.0.5", Endpoint("10.0.0.5", 502), 1),
-        ("charger.local:1502", Endpoint("charger.local", 1502), 1),
-    ],
-)
-def test_a_range_is_its_hosts(text: str, first: Endpoint, count: int) -> None:
-    found = hosts(text)
-    assert len(found) == count
-    assert found[0].port == first.port
-    assert found[0].host.rstrip("0123456789") == first.host.rstrip("0123456789")
+def test_a_bus_that_site_toml_has_is_not_proposed_again_nor_an_id_that_is_taken() -> None:
+    line, endpoint = Line("/dev/ttyS1", 9600, "N", 1), Endpoint("10.0.0.7", 502)
+    found = [Device(line, 3, (match(METER),)), Device(endpoint, 1, (match(CHARGER),))]
+    taken = {"meter-1", "tcp-1", "evse-1", "wire-2"}
+    data = tomllib.loads("\n".join(fragment(found, buses={line: "wire-2"}, taken=taken)))
+    assert [bus["id"] for bus in data["buses"]] == ["tcp-2"]
+    assert [(one["id"], one["bus"]) for one in data["meters"]] == [("meter-2", "wire-2")]
+    assert [(one["id"], one["bus"]) for one in data["evses"]] == [("evse-2", "tcp-2")]
 
 
-@pytest.mark.parametrize("text", ["10.0.0.0/8", "10.0.0.0/99", "x/24", "10.0.0.0/24:0", "10.0.0.1:99999", "/24"])
-def test_a_range_that_is_none_or_too_large_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter):
-        hosts(text)
-
-
-def test_units_are_numbers_and_ranges() -> None:
-    assert numbers("1-3,255,2") == [1, 2, 3, 255]
-    for wrong in ("", "3-1", "256", "-1", "a", "1,,2"):
-        with pytest.raises(typer.BadParameter):
-            numbers(wrong)
+def test_a_wire_of_another_framing_is_said_so() -> None:
+    line = Line("/dev/ttyS1", 9600, "E", 1, data_bits=7, framing="ascii")
+    (bus,) = tomllib.loads("\n".join(fragment([Device(line, 3, (match(METER),))])))["buses"]
+    assert (bus["framing"], bus["data_bits"]) == ("ascii", 7)

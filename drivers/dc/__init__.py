@@ -1,0 +1,1 @@
+"""DC outlets: an SECC that asks, power modules that deliver, contactors that join them."""
