@@ -73,15 +73,26 @@ class PhaseUse(NamedTuple):
     plug_counter: int | None = None
 
 
+class TaperCut(NamedTuple):
+    """What an EV drew, and might have drawn, when it was planned with less."""
+
+    t_s: float
+    drawn_ma: int
+    bound_ma: int
+
+
 class Taper(NamedTuple):
     """`most_ma` is what the EV was seen to take, and a little; None: it may want all.
 
-    `below_s`: since when it has drawn less than it may; `peak_ma`: the most it drew since then.
+    `below_s`: since when it has drawn less than it may; `peak_ma`: the most it drew since then. `permille`: so much
+    of any current that it may draw it does draw. `cut`: of its last change of `most_ma`, until the effect is seen.
     """
 
     most_ma: int | None = None
     below_s: float | None = None
     peak_ma: int = 0
+    permille: int = 1000
+    cut: TaperCut | None = None
 
 
 class Turn(NamedTuple):

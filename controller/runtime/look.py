@@ -71,7 +71,7 @@ def _dc_view(source: EvseSource, reading: EvseReading | None) -> DcView | None:
     if output is None:
         return None
     offered_w = output.watts(source.evse.actuator.confirmed_ma or 0)
-    return DcView(offered_w, reading.soc_percent if reading else None, source.stacks)
+    return DcView(offered_w, reading.soc_percent if reading and reading.plugged else None, source.stacks)
 
 
 def _current(reading: EvseReading | None, now: Instant) -> EvseReading | None:

@@ -1,5 +1,9 @@
 """An EV that takes less than it may gives the rest to others, and gets it back when it wants it."""
 
+from collections.abc import Callable
+
+import pytest
+
 from controller.allocation.circuits import SupplyPoint
 from controller.allocation.image import EvseImage
 from controller.allocation.memory import EvseMemory, Held, Settling, Taper
@@ -76,3 +80,31 @@ def test_the_phase_with_most_counts_and_the_grid_is_rounded_up() -> None:
         image = charging("A", float(second), 32, Phases(9100, 2000, 0))
         known = watch_taper(one, image, EvseMemory(taper=known), Settling((Held(0.0, 32_000),)))
     assert known.most_ma == 11_000
+
+
+def lived(drawn: Callable[[float], float], seconds: int) -> tuple[Taper, float]:
+    """Whoever plans it gives it what it is taken to want; the EV answers after a second."""
+    known, offered_a = Taper(), 32.0
+    for second in range(seconds):
+        known = seen(drawn(offered_a), float(second), known, bound_a=offered_a)
+        offered_a = 32.0 if known.most_ma is None else min(32.0, known.most_ma / 1000)
+    return known, offered_a
+
+
+@pytest.mark.parametrize("part", [0.97, 0.92, 0.85, 0.75])
+def test_an_ev_that_draws_a_fixed_part_of_any_current_is_not_planned_with_less_and_less(part: float) -> None:
+    known, offered_a = lived(lambda offered: part * offered, 1200)
+    assert offered_a > 31
+    assert known.permille == 1000 or abs(known.permille - 1000 * part) < 30
+
+
+def test_one_that_draws_a_part_gives_the_rest_back_when_its_battery_is_nearly_full() -> None:
+    known, _ = lived(lambda offered: 0.85 * offered, 200)
+    for second in range(200, 400):
+        known = seen(5.0, float(second), known)
+    assert known.most_ma == 7000
+
+
+def test_one_that_has_all_it_wants_is_not_taken_for_one_that_draws_a_part() -> None:
+    known, offered_a = lived(lambda offered: min(28.0, offered), 1200)
+    assert (known.permille, offered_a) == (1000, 29.0)

@@ -46,10 +46,16 @@ export function status(name) {
   return {label, tone, shape};
 }
 
+const OWN = {
+  "": "All that this charger can give",
+  "the EV takes no more": "The car takes no more",
+  "fixed limit": "Limited to the chosen current",
+};
+
 const REASONS = {
   "no-session": () => "",
   "not-permitted": (where) => (where ? `Stopped by ${where}` : "Not released"),
-  "own-maximum": (where) => (where ? `Limited by ${where}` : "Full current of this charger"),
+  "own-maximum": (where) => OWN[where] ?? `Limited by ${where}`,
   "circuit": (where) => `Limited by ${where}`,
   "limit": (where) => `Limited by ${where}`,
   "waiting": (where) => (where === "surplus" ? "Waiting for surplus" : `Waiting for capacity at ${where}`),
