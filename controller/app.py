@@ -25,6 +25,7 @@ from controller.charging.commands import (
     ClearChargingProfiles,
     Command,
     FindChargingProfiles,
+    ForgetModule,
     Outcome,
     ReadRegisters,
     ReadSchedule,
@@ -56,6 +57,7 @@ from controller.runtime.demand import Demands
 from controller.runtime.edge_slot import EdgeSlot, RunningEdge
 from controller.runtime.limit_desk import STATE_KEY as LIMITS_KEY
 from controller.runtime.limit_desk import LimitDesk
+from controller.runtime.modules import forget
 from controller.runtime.owner import OwnerParts
 from controller.runtime.panorama import Nameplate, Panorama, Sights
 from controller.runtime.plant import Plant, PlantParts, orphans, stored_state
@@ -300,7 +302,7 @@ class App:
         self._limits.change_to(config.limits)
         self._mqtt.change_to(config.mqtt, self._tasks)
         self._site.evses = {
-            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device, unit.plan.point.min_ma)
+            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device, unit.plan.point)
             for name, unit in self._plant.evses.items()
         }
         self._desk.owners = {name: evse.owner for name, evse in self._site.evses.items()}
@@ -352,6 +354,10 @@ class App:
                 return await self._profiles.ask(command)
             case SetLimit() | WithdrawLimit() | ReleaseStop():
                 outcome = await self._limits.ask(command)
+                self._changed()
+                return outcome
+            case ForgetModule():
+                outcome = forget(self._plant.wires, command)
                 self._changed()
                 return outcome
             case StartScan() | CancelScan() | ReadRegisters() | WriteRegister():

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from drivers import profile_faults
 from drivers.profile_folder import Loader, ProfileError, builtin_folder, collect
 from drivers.profile_numbers import Section
 from drivers.profile_probe import ProbeTable
@@ -32,7 +33,7 @@ from drivers.profile_schema import (
     TcpDefaults,
     Watchdog,
 )
-from drivers.rules import charger, file, probe, registers, supply
+from drivers.rules import charger, exclusion, file, probe, registers, supply
 from drivers.rules.draft import Draft
 
 __all__ = ["DeviceProfile", "ProfileError", "Register", "builtin_folder", "catalogue", "check", "load"]
@@ -80,16 +81,43 @@ def catalogue(*folders: Path) -> dict[str, DeviceProfile]:
 
 
 def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(f"file: {error}")
+    data = _tables(path, problems)
+    if data is None:
         return None
     profile = _profile(data, problems)
     if profile is not None and profile.id != path.stem:
         problems.append(f"id: {profile.id!r} must be the name of the file")
     found = None if profile is None else _probed(profile, data, problems=problems)
     return None if problems else found
+
+
+def _tables(path: Path, problems: list[str]) -> dict[str, object] | None:
+    text = ""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return _corrected(tomllib.loads(text, parse_float=Decimal), problems)
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"file: {profile_faults.of_syntax(text, error)}")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"file: {error}")
+    return None
+
+
+def _corrected(data: dict[str, object], problems: list[str]) -> dict[str, object]:
+    """A section under a wrong name is one fault; it is read under the right one, so that only its own are added."""
+    for name in [name for name, value in data.items() if name not in SECTIONS and _is_section(value)]:
+        right = profile_faults.nearest(name, [section for section in SECTIONS if section not in data])
+        table = data.pop(name)
+        form = "[[{}]]" if isinstance(table, list) else "[{}]"
+        guess = "" if right is None else f"; did you mean {form.format(right)}?"
+        problems.append(f"{name}: unknown section{guess}")
+        if right is not None:
+            data[right] = table
+    return data
+
+
+def _is_section(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict) for one in value))
 
 
 def _profile(data: Mapping[str, object], problems: list[str]) -> DeviceProfile | None:
@@ -134,7 +162,10 @@ def _probed(profile: DeviceProfile, data: Mapping[str, object], *, problems: lis
             found = _probed(found, changed, problems=faults)
             readings.append(Reading(other.says, first.expected_of(other), found, usable=other.usable))
         problems += (f"probe.{first.register_}.otherwise.{place}: {fault}" for fault in faults)
-    return replace(profile, probe=Probe(first.register_, tuple(readings), either=first.either))
+    decision = Probe(first.register_, tuple(readings), either=first.either)
+    if not problems:
+        problems += exclusion.problems(decision)
+    return replace(profile, probe=decision)
 
 
 def _draft(data: dict[str, object], problems: list[str]) -> Draft:
@@ -196,9 +227,8 @@ def _section(model: type[S], value: object, *, where: str, problems: list[str]) 
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        for fault in error.errors():
-            key = ".".join(str(part) for part in (where, *fault["loc"]) if part != "")
-            problems.append(f"{key}: {'unknown key' if fault['type'] == 'extra_forbidden' else fault['msg']}")
+        faults = profile_faults.of_section(model, error)
+        problems += (f"{'.'.join(part for part in (where, key) if part)}: {what}" for key, what in faults)
         return None
 
 

@@ -57,9 +57,17 @@ def _texts(value: object) -> object:
 
 
 def _pause(value: object) -> object:
-    return value if value in ("zero", "disable") else _decimal(value)
+    if value in ("zero", "disable"):
+        return value
+    if isinstance(value, str | bool):
+        raise PydanticCustomError("pause", PAUSE_HELP)
+    return _decimal(value)
 
 
+PAUSE_HELP = (
+    'must be "zero" (write 0), "disable" (write the release register of [enable]), or the current in A that the '
+    "device signals as 0"
+)
 PAUSES = {"anyOf": [{"enum": ["zero", "disable"]}, {"type": "number", "exclusiveMinimum": 0}]}
 FRACTIONS = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": FRACTION.pattern}]}
 

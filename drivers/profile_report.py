@@ -1,11 +1,18 @@
 """A device profile in a few lines for people: what the drivers will make of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from drivers.api import Endpoint, Line, Wire
 from drivers.can.module_profile import ModuleModel
+from drivers.modbus.meter import has_signs
 from drivers.profile_kinds import AnyProfile
 from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Supply
 from drivers.rules.supply import TOLD
+
+CLASSIC = {"holding": range(40001, 50000), "input": range(30001, 40000)}
+"""Register numbers of the old notation, which tells the table by the first digit and counts from 1."""
+ROUND = 0x100
+"""A multiple of it is an address of the wire: lists count in decimals."""
 
 
 def lines(profile: AnyProfile) -> tuple[str, ...]:
@@ -38,7 +45,9 @@ def _device(profile: DeviceProfile) -> tuple[str, ...]:
         told += _secc(profile, profile.supply)
     if profile.kind != "reader":
         told.append(f"lifetime energy: {'yes' if 'energy_import_total' in profile.registers else 'no'}")
-    told += _probes(profile)
+    if profile.kind == "meter":
+        told += _direction(profile)
+    told += (*_probes(profile), *_classic(profile))
     return tuple(told)
 
 
@@ -53,12 +62,67 @@ def _wires(profile: DeviceProfile) -> Iterator[str]:
 
 
 def _charger(profile: DeviceProfile, setpoint: CurrentSetpoint) -> Iterator[str]:
-    kept = "in RAM" if setpoint.volatile else f"in EEPROM, raised once in {setpoint.raise_interval_s:g} s at most"
+    kept = _memory(setpoint)
     pause = {"zero": "0 A", "disable": "its release"}.get(str(setpoint.pause), f"{setpoint.pause} A")
     grid = f"{setpoint.min_a} to {setpoint.max_a} A in steps of {setpoint.step_a} A"
-    yield f"setpoint {grid}, kept {kept}; paused by {pause}"
-    yield "locked by its release" if profile.enable is not None else "cannot be locked, only held at 0 A"
+    yield f"setpoint {grid}, {kept}; paused by {pause}"
+    yield _lock(profile)
     yield f"without contact: {_silence(profile)}"
+
+
+def _memory(setpoint: CurrentSetpoint) -> str:
+    if setpoint.volatile:
+        return "kept in RAM"
+    said = "volatile" in setpoint.model_fields_set
+    kept = "kept in EEPROM" if said else "not known where it is kept: counts as EEPROM"
+    return f"{kept}, raised once in {setpoint.raise_interval_s:g} s at most"
+
+
+def _lock(profile: DeviceProfile) -> str:
+    form = profile.enable
+    if form is None:
+        return "cannot be locked, only held at 0 A"
+    if form.readback is None and not profile.registers[form.register_].readable:
+        return "locked by its release, which cannot be read back: whether it is locked is never verified"
+    return "locked by its release"
+
+
+def _direction(profile: DeviceProfile) -> Iterator[str]:
+    without = [name for name, wire in _usual_wires(profile) if not has_signs(wire, profile)]
+    if without:
+        where = " and ".join(without)
+        why = "currents and powers of the phases do not come in one block"
+        yield f"shows no direction of its currents over {where}: not where power is exported ({why})"
+
+
+def _usual_wires(profile: DeviceProfile) -> Iterator[tuple[str, Wire]]:
+    if profile.tcp is not None:
+        yield "Modbus TCP", Endpoint("", profile.tcp.port)
+    if profile.rtu is not None:
+        yield "the serial line", Line("", profile.rtu.baud, profile.rtu.parity, profile.rtu.stop_bits)
+
+
+def _classic(profile: DeviceProfile) -> Iterator[str]:
+    """Some devices rightly have such addresses: nothing in a file proves that they are a slip."""
+    for table, numbers in CLASSIC.items():
+        found = [one for one in profile.registers.values() if one.table == table and one.address in numbers]
+        first = min(found, key=lambda one: one.address, default=None)
+        if first is None or first.address % ROUND == 0 or _identifies(profile, [one.name for one in found]):
+            continue
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        counted = f"in a list that counts {numbers[0]}, {numbers[1]} ... it is sent as {first.address - numbers[0]}"
+        place = f"{first.name} at {table} {first.address}{more}"
+        yield f"please compare: {place}: {counted}; where the list says what is sent, it is right"
+
+
+def _identifies(profile: DeviceProfile, names: Sequence[str]) -> bool:
+    """Whether a probe finds out if the addresses are right."""
+    probe = profile.probe
+    while probe is not None:
+        if probe.register in names and probe.readings[0].expected.one_of is not None:
+            return True
+        probe = probe.readings[0].profile.probe
+    return False
 
 
 def _secc(profile: DeviceProfile, supply: Supply) -> Iterator[str]:
@@ -70,6 +134,8 @@ def _secc(profile: DeviceProfile, supply: Supply) -> Iterator[str]:
 
 def _silence(profile: DeviceProfile) -> str:
     watchdog = profile.watchdog
+    if watchdog is not None and not {"failsafe_current", "failsafe_current_readback"} & set(profile.registers):
+        return "unknown: a watchdog without failsafe_current never verifies, and it is not energised"
     if watchdog is not None:
         return f"falls back, once that is verified (watchdog fed by {watchdog.method}, {watchdog.timeout_s:g} s)"
     return "holds its last setpoint" if profile.holds_last else "unknown, its maximum is counted"

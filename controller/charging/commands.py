@@ -197,6 +197,17 @@ class ReleaseStop:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetModule:
+    """Somebody has seen that a silent power module has no mains, or is taken out: it counts no more (R1).
+
+    `module` as the page names it; `confirmed` is what somebody typed to confirm it.
+    """
+
+    module: str
+    confirmed: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartScan:
     """Look for devices on a bus of the site, by reading only (R39). `units` empty: all that may be there."""
 
@@ -258,6 +269,7 @@ Command = (
     | SetLimit
     | WithdrawLimit
     | ReleaseStop
+    | ForgetModule
     | StartScan
     | CancelScan
     | ReadRegisters

@@ -8,6 +8,7 @@ from controller.charging.charging_profiles import (
     STATION,
     ChargingProfile,
     Purpose,
+    RateUnit,
     Refusal,
     Terms,
     fault_of,
@@ -38,11 +39,15 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class EvseFacts:
-    """What decides whether a profile can be obeyed. `phase` is the supply phase of a single-phase EVSE, from 1."""
+    """What decides whether a profile can be obeyed. `phase` is the supply phase of a single-phase EVSE, from 1.
+
+    `dc`: it is limited in watts only. Amperes would be those at the outlet, whose voltage the EV chooses.
+    """
 
     phases: int
     phase: int | None
     transaction: str | None
+    dc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,8 @@ def _hindrances(new: Installed, evses: Mapping[str, EvseFacts]) -> Iterator[Refu
         yield fault
     if new.profile.purpose is Purpose.STATION_MAX and new.evse != STATION:
         yield Refusal("InvalidProfile", "a limit of the station is set at EVSE 0")
+    if new.evse != STATION and evses[new.evse].dc and new.profile.schedule.unit is RateUnit.AMPERE:
+        yield Refusal("UnsupportedParam", f"{new.evse} is a DC outlet: chargingRateUnit must be W")
     concerned = evses.values() if new.evse == STATION else [evses[new.evse]]
     for facts in concerned:
         yield from _phase_hindrances(new.profile, facts)

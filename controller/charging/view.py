@@ -133,12 +133,16 @@ class ChoiceView:
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
-    """A bus, meter or reader."""
+    """A bus, meter or reader, a stack of power modules or one of them.
+
+    `silent`: a module that does not answer and may be live.
+    """
 
     id: str
     kind: str
     health: str
     text: str
+    silent: bool = False
 
 
 class LimitState(enum.Enum):

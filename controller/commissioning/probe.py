@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from controller.commissioning.profiles import profile_of
 from controller.commissioning.wires import Owned, Settings, endpoint, fail_device, owned, serial_wire
-from controller.terminal import EXIT_FAILED, Config, aligned, fail
-from drivers.api import DeviceError, Fault, Wire
+from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE, Config, aligned, fail
+from drivers.api import DeviceError, Endpoint, Fault, Wire
 from drivers.profile import DeviceProfile
 
 if TYPE_CHECKING:
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 ENERGISING = ("current_limit", "enable")
 SHOWN_AGE_S = 0.1
 """A value that is older is shown with its age."""
+NOBODY_THERE = (
+    "Check address and port, power and network of the device, and that Modbus TCP is switched on in its menu: many "
+    "come with it off. Some take one connection only: end what else is connected, such as a home automation."
+)
+NO_SUCH_UNIT = (
+    "Somebody takes connections there, but unit {} does not answer: try another --unit (usual are 1, 255 and 0; "
+    "behind a gateway that of the device), and check that this is the device and no other service."
+)
+ANOTHER_DEVICE = (
+    "NOT THIS DEVICE: no register of the profile could be read. Check --unit and --profile; `ampyard scan` finds "
+    "out what is there."
+)
 CarryOut = Callable[[DeviceProfile, "Write"], Awaitable[bool]]
 NOT_TYPED = "not written: what was typed is not the register's name"
 
@@ -79,9 +91,19 @@ def probe(
     try:
         sound = asyncio.run(_probe(order) if owner is None else _probe_running(order, owner))
     except DeviceError as error:
-        fail_device(error)
+        _fail(order, error)
     if not sound:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _fail(order: Order, error: DeviceError) -> NoReturn:
+    if not isinstance(order.wire, Endpoint):
+        fail_device(error)
+    if error.fault is Fault.CLOSED:
+        fail(f"{error}\n{NOBODY_THERE}", EXIT_UNAVAILABLE)
+    if error.fault is Fault.TIMEOUT:
+        fail(f"{error}\n{NO_SUCH_UNIT.format(order.unit)}", EXIT_FAILED)
+    fail_device(error)
 
 
 def _wire(port: str | None, host: str | None, profile: DeviceProfile | None, settings: Settings) -> Wire:
@@ -195,6 +217,9 @@ async def _by_profile(wire: "Asks", order: Order, profile: DeviceProfile, carry_
         sound = await carry_out(fitting, one) and sound
     seen = [one async for one in read_profile(wire, fitting, unit=order.unit, outlet=order.outlet)]
     _print_table(seen, asyncio.get_running_loop().time())
+    if not any(one.words for one in seen):
+        typer.echo(ANOTHER_DEVICE, err=True)
+        return False
     return sound
 
 
@@ -208,7 +233,7 @@ async def _fitting(wire: "Asks", order: Order, profile: DeviceProfile) -> tuple[
         if error.fault is not Fault.MISMATCH:
             raise
         blocked = "; nothing is written" if order.writes else ""
-        typer.echo(f"NOT THIS DEVICE: {error}{blocked}. By the profile as it stands it reads:", err=True)
+        typer.echo(f"NOT THIS DEVICE: {error}{blocked}\nBy the profile as it stands it reads:", err=True)
         return profile, False
     for line in choice.told:
         typer.echo(line)

@@ -1,7 +1,8 @@
 """`ampyard profiles`: which device profiles there are, and whether a new one is right."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,9 @@ from drivers.profile_schema import Identity
 OWN = "profiles"
 """Folder beside site.toml for device profiles of the site's own."""
 
-profiles_app = typer.Typer(help="Device profiles: list them, and check one of your own.", no_args_is_help=True)
+profiles_app = typer.Typer(
+    help="Device profiles: list them, show one, and check one of your own.", no_args_is_help=True
+)
 
 
 def known(config: Path) -> Mapping[str, DeviceProfile]:
@@ -30,16 +33,21 @@ def known(config: Path) -> Mapping[str, DeviceProfile]:
 def _all(config: Path) -> Mapping[str, AnyProfile]:
     """As `known`, with the models of power modules."""
     found: dict[str, AnyProfile] = {}
+    for path in _files(config):
+        try:
+            profile = load_any(path)
+        except ProfileError as error:
+            typer.echo(f"{path} is left out: {error.problems[0].removeprefix(f'{path}: ')}", err=True)
+        else:
+            found[profile.id] = profile
+    return found
+
+
+def _files(config: Path) -> Iterator[Path]:
+    """The site's own come last: they count where two have one id."""
     own = config.parent / OWN
     for folder in (builtin_folder(), *([own] if os.access(own, os.X_OK) else [])):
-        for path in sorted(folder.rglob("*.toml")):
-            try:
-                profile = load_any(path)
-            except ProfileError as error:
-                typer.echo(f"{path} is left out: {error.problems[0].removeprefix(f'{path}: ')}", err=True)
-            else:
-                found[profile.id] = profile
-    return found
+        yield from sorted(folder.rglob("*.toml"))
 
 
 def profile_of(name: str, config: Path) -> DeviceProfile:
@@ -89,6 +97,24 @@ def list_profiles(
             (one.id, identity.kind, f"{identity.vendor} {identity.model}", _wires(one), identity.confidence)
         )
     typer.echo("\n".join(aligned(rows)))
+
+
+@profiles_app.command("show")
+def show_profile(
+    config: Config,
+    name: Annotated[str, typer.Argument(help="Id of a device profile, as `list` shows it.", metavar="ID")],
+) -> None:
+    """Print the file of a device profile, to write one of your own after it; where it lies goes to stderr.
+
+    Such as: ampyard profiles show keba-p30 > profiles/my-box.toml
+    """
+    files = {path.stem: path for path in _files(config)}
+    if name not in files:
+        near = get_close_matches(name, files, n=3, cutoff=0.5)
+        guess = f"; did you mean {' or '.join(near)}?" if near else ";"
+        fail(f"there is no device profile {name!r}{guess} `ampyard profiles list` shows all", EXIT_FAILED)
+    typer.echo(f"from {files[name]}", err=True)
+    typer.echo(files[name].read_text(encoding="utf-8"), nl=False)
 
 
 def _identity(profile: AnyProfile) -> Identity | ModuleProfile:

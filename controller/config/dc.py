@@ -180,6 +180,10 @@ def dc_notes(plant: PlantSlice) -> Iterator[str]:
             "(interlock of their enable input or AC contactor) on insulation fault, emergency stop or its own "
             "failure; Ampyard caps power and assigns modules, and protects nobody"
         )
+        yield (
+            f"{names}: efficiency must be the lowest of the whole range, fans included, and what idle modules draw "
+            "belongs to max_other_load_a of their circuit; else its input is more than what counts"
+        )
     for evse in outlets:
         if evse.meter is not None:
             yield f"evses[{evse.id}].meter: {evse.meter} must measure the DC side at the outlet: it is billed (R9)"

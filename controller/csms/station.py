@@ -34,6 +34,9 @@ from controller.store.store import Store
 
 log = logging.getLogger(__name__)
 
+ONLY_WATTS = {"SmartChargingCtrlr.RateUnit": "W", "ChargingScheduleAllowedChargingRateUnit": "Power"}
+"""Of a station whose EVSEs are all DC outlets; at each of several kinds the profile itself is answered."""
+
 DIALECTS: Mapping[Version, Dialect] = {Version.V16: OCPP16, Version.V201: OCPP201}
 OWN_BOOT_INTERVAL_S = 60.0
 """Where the CSMS leaves it to us (B02.FR.07), or refuses the message itself."""
@@ -164,6 +167,8 @@ class Station:
         }
         views = self._reporter.views()
         evses = tuple(views.get(evse) for evse in self._slice.evses)
+        if evses and all(view is not None and view.dc is not None for view in evses):
+            computed |= ONLY_WATTS
         return Present({**self._variables.values, **computed}, evses, self._look().version)
 
     def running(self, transaction: str) -> bool:

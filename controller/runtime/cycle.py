@@ -198,16 +198,17 @@ def _stopped(plan: Plan, inputs: tuple[str, ...]) -> Plan:
 
 def _evse_image(evse: ControlledEvse, demands: Demands) -> EvseImage:
     applied = demands.of(evse.owner)
-    reading = evse.device.latest
-    if reading is not None:
+    reading, health = evse.device.latest, evse.health
+    if reading is not None and (health is not Health.LOST or evse.heard_s is None):
+        # A DC outlet that has lost its CAN bus is still read, and its time-out runs all the same.
         evse.heard_s = reading.t_s
     return EvseImage(
         id=evse.owner.state.evse,
         permit=evse.owner.permit,
         demand=applied.demand if applied else None,
         reading=reading,
-        health=evse.health,
-        lost_s=evse.heard_s if evse.health is Health.LOST else None,
+        health=health,
+        lost_s=evse.heard_s if health is Health.LOST else None,
         fall_back=evse.device.fall_back,
         confirmed_ma=evse.actuator.confirmed_ma,
         confirmed_s=evse.actuator.confirmed_s,

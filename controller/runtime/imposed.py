@@ -1,11 +1,11 @@
 """What charging profiles mean at this moment, as limits in the book (R37)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.allocation.circuits import SupplyPoint
 from controller.allocation.image import Layout, Limit, Scope
-from controller.charging.charging_profiles import Purpose, Terms
+from controller.charging.charging_profiles import ChargingProfile, Purpose, RateUnit, Terms
 from controller.charging.composite import (
     FOREVER,
     Circumstances,
@@ -15,7 +15,7 @@ from controller.charging.composite import (
     milliseconds,
 )
 from controller.charging.instant import Instant
-from controller.charging.profile_book import Book, payer_of, start_key, transaction_of
+from controller.charging.profile_book import Book, Installed, payer_of, start_key, transaction_of
 from controller.charging.rates import Cap, Supply
 from controller.charging.records import Route
 from controller.charging.session import EvseState
@@ -63,6 +63,28 @@ def circumstances(state: EvseState | None, now: Instant) -> Circumstances:
     return Circumstances(wall_ms, transaction.id, start, elapsed_ms)
 
 
+def obeyed(post: Post, layout: Layout) -> tuple[Installed, ...]:
+    """The station's profiles as they can be obeyed.
+
+    Amperes that were set before their EVSE became a DC outlet mean nothing there now (a new such profile is
+    refused): it gets nothing until its CSMS says watts, because anything else could be more than was asked.
+    """
+    dc = {point.id for point in layout.evses if point.dc_permille is not None}
+    return tuple(
+        replace(one, profile=_nothing(one.profile)) if one.evse in dc and in_amperes(one.profile) else one
+        for one in post.book.installed
+    )
+
+
+def in_amperes(profile: ChargingProfile) -> bool:
+    return profile.schedule.unit is RateUnit.AMPERE
+
+
+def _nothing(profile: ChargingProfile) -> ChargingProfile:
+    periods = tuple(replace(one, limit_milli=0) for one in profile.schedule.periods)
+    return replace(profile, schedule=replace(profile.schedule, periods=periods))
+
+
 class Imposed:
     """The limits of one CSMS's profiles in the book. `doubt` names the stations whose schedules lack a clock."""
 
@@ -105,14 +127,15 @@ class Target:
 
 
 def _held(post: Post, site: Site) -> Iterator[tuple[Target, Held]]:
-    if not post.book.installed:
+    installed = obeyed(post, site.layout)
+    if not installed:
         return
     wired = {point.id for point in site.layout.evses}
     for evse in post.evses:
         if evse in wired:
             now = circumstances(site.states.get(evse), site.now)
-            yield Target(post, evse), held(post.book.installed, evse, now)
-    yield Target(post, None), held_by_station(post.book.installed, circumstances(None, site.now))
+            yield Target(post, evse), held(installed, evse, now)
+    yield Target(post, None), held_by_station(installed, circumstances(None, site.now))
 
 
 def _limits(target: Target, what: Held, layout: Layout) -> Iterator[Limit]:

@@ -109,6 +109,7 @@ class Panorama:
     def _stacks(self) -> Iterator[DeviceView]:
         """Each stack of power modules with who has it, then its modules."""
         plant = self._sights.plant
+        silent = plant.wires.silent
         for name, at in plant.wires.stacks.items():
             health, text = plant.health.get(name, (Health.UNKNOWN, ""))
             yield DeviceView(
@@ -116,7 +117,7 @@ class Panorama:
             )
             for module, (state, told) in plant.health.items():
                 if module.startswith(f"{name}/"):
-                    yield DeviceView(module, "module", state.value, told)
+                    yield DeviceView(module, "module", state.value, told, silent=module in silent)
 
     def _alarms(self, plan: Plan) -> Iterator[str]:
         yield from plan.alarms

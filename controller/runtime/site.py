@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.allocation.circuits import SupplyPoint
 from controller.charging.charging_profiles import ChargingProfile
 from controller.charging.commands import (
     ChooseEvse,
@@ -63,7 +64,7 @@ class SiteEvse:
     owner: EvseOwner
     register: BillingRegister
     device: Evse
-    min_ma: int
+    point: SupplyPoint
 
 
 Operation = SetAvailability | ChooseMode | Reset | UnlockConnector | TakeSample | ReportVerdict
@@ -242,7 +243,7 @@ class Site:
         owner = self.evses[command.evse].owner
         if not isinstance(owner.state.phase, Running):
             return Outcome(Result.REFUSED, "no session is running there")
-        least_ma = max(self.evses[command.evse].min_ma, owner.state.phase.transaction.payer.token.min_ma or 0)
+        least_ma = self.evses[command.evse].point.least_ma(owner.state.phase.transaction.payer.token.min_ma)
         if isinstance(command.mode, Fixed) and command.mode.max_ma < least_ma:
             return Outcome(Result.REFUSED, f"below {least_ma / 1000:g} A this car would not charge at all")
         if command.mode is not None and (why_not := self._hindrance(command.mode)):

@@ -45,7 +45,7 @@ from controller.clock import Clock
 from controller.csms.bell import Bell
 from controller.csms.slice import CsmsSlice, StationSlice
 from controller.csms.station import DIALECTS
-from controller.runtime.imposed import Imposed, Post, Site, circumstances
+from controller.runtime.imposed import Imposed, Post, Site, circumstances, in_amperes, obeyed
 from controller.runtime.limits import LimitBook
 from controller.runtime.profile_shelf import RETRY_S, Shelf
 from controller.store.errors import StoreError
@@ -112,6 +112,11 @@ class SmartCharging:
             alarms.append(
                 f"{self._shelf.damaged} stored charging profiles cannot be read; the CSMS must set them again"
             )
+        alarms += [
+            f"{name}: its charging profile is in A and it is a DC outlet: nothing is offered until the CSMS says W"
+            for name in sorted(self._dc())
+            if any(one.evse == name and in_amperes(one.profile) for p in self._posts() for one in p.book.installed)
+        ]
         return tuple(alarms)
 
     # what the site calls
@@ -186,7 +191,9 @@ class SmartCharging:
                 state = states[point.id]
                 running = transaction_of(state) if isinstance(state.phase, Running) else None
                 phase = point.rotation.value[0] + 1 if point.phases == 1 else None
-                facts[point.id] = EvseFacts(point.phases, phase, running.id if running else None)
+                facts[point.id] = EvseFacts(
+                    point.phases, phase, running.id if running else None, dc=point.dc_permille is not None
+                )
         return facts
 
     def _settled(self, book: Book, evses: Sequence[str]) -> Change:
@@ -239,6 +246,10 @@ class SmartCharging:
         if not 0 < command.duration_s <= LONGEST_SCHEDULE_S:
             text = f"the duration is not from 1 to {LONGEST_SCHEDULE_S} s"
             return Outcome(Result.REFUSED, text, reason="ValueOutOfRange")
+        dc = command.evse in self._dc()
+        if dc and command.unit is RateUnit.AMPERE:
+            text = f"{command.evse} is a DC outlet: its schedule is in W"
+            return Outcome(Result.REFUSED, text, reason="UnsupportedParam")
         evses = post.evses if command.evse == STATION else (command.evse,)
         now = self._parts.clock.now()
         start = now.later(-now.wall.microsecond / 1_000_000)
@@ -246,7 +257,7 @@ class SmartCharging:
         if spans is None:
             return Outcome(Result.REFUSED, "the schedule is too fine", reason="TooManyElements")
         limits = [one for one in self._parts.limits.current(now.mono_s) if one.source not in self._imposed.sources]
-        unit = command.unit or RateUnit.AMPERE
+        unit = command.unit or (RateUnit.WATT if dc else RateUnit.AMPERE)
         reckoning = Reckoning(Grid.of(self._parts.layout(), limits), post.terms.spread_over, unit)
         if command.evse == STATION:
             rates = reckoning.of_station(spans)
@@ -257,14 +268,18 @@ class SmartCharging:
         wall = start.wall.replace(microsecond=0)
         return Outcome(Result.DONE, schedule=ExpectedSchedule(wall, command.duration_s, unit, rates))
 
+    def _dc(self) -> frozenset[str]:
+        return frozenset(point.id for point in self._parts.layout().evses if point.dc_permille is not None)
+
     def _spans(
         self, post: Post, evses: Sequence[str], start: Instant, duration_s: int
     ) -> dict[str, tuple[Span, ...]] | None:
         states, found = self._parts.states(), {}
+        installed = obeyed(post, self._parts.layout())
         most = max(2, MOST_BOUNDARIES // max(1, len(evses)))
         for evse in evses:
             now = circumstances(states.get(evse), start)
-            spans = composite(post.book.installed, evse, now, until_ms=duration_s * 1000, most=most)
+            spans = composite(installed, evse, now, until_ms=duration_s * 1000, most=most)
             if spans is None:
                 return None
             found[evse] = spans

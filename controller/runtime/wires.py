@@ -41,6 +41,16 @@ class Bus(Component, Protocol):
     def remove(self, device_id: str) -> None: ...
 
 
+class Module(Protocol):
+    """`silent`: it does not answer and may be live."""
+
+    @property
+    def address(self) -> int: ...
+
+    @property
+    def silent(self) -> bool: ...
+
+
 class Stack(Protocol):
     """Power modules that are always switched together, as somebody may see them. `at`: the outlet that has them."""
 
@@ -50,6 +60,9 @@ class Stack(Protocol):
     @property
     def at(self) -> str | None: ...
 
+    @property
+    def modules(self) -> Sequence[Module]: ...
+
 
 class Cluster(Component, Protocol):
     """DC outlets with the power modules that they share."""
@@ -58,6 +71,8 @@ class Cluster(Component, Protocol):
     def outlets(self) -> Mapping[str, Evse]: ...
 
     def stacks(self) -> Sequence[Stack]: ...
+
+    def forget(self, stack: str, address: int) -> None: ...
 
 
 @runtime_checkable
@@ -109,6 +124,25 @@ class Wires:
     def stacks(self) -> Mapping[str, str | None]:
         """Which outlet has each stack now; None: nobody has it."""
         return {stack.id: stack.at for _, cluster in self._clusters.values() for stack in cluster.stacks()}
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Power modules that do not answer and may be live."""
+        stacks = (stack for _, cluster in self._clusters.values() for stack in cluster.stacks())
+        return frozenset(f"{stack.id}/{one.address}" for stack in stacks for one in stack.modules if one.silent)
+
+    def forget(self, module: str) -> None:
+        """Somebody has seen that a silent power module cannot deliver.
+
+        Raises:
+            KeyError: there is no such module.
+            DeviceError: it answers.
+        """
+        stack, _, address = module.partition("/")
+        cluster = next((one for _, one in self._clusters.values() if stack in {s.id for s in one.stacks()}), None)
+        if cluster is None or not address.isdecimal():
+            raise KeyError(module)
+        cluster.forget(stack, int(address))
 
     def figures(self) -> tuple[BusFigures, ...]:
         return tuple(bus.figures() for bus in self.running.values() if isinstance(bus, Counted))

@@ -16,6 +16,7 @@ from controller.web.commands import command_routes
 from controller.web.limits import limit_routes
 from controller.web.live import LiveStream, Pulse
 from controller.web.modes import mode_routes
+from controller.web.modules import module_routes
 from controller.web.plain import PlainSite
 from controller.web.scan import scan_routes
 
@@ -40,6 +41,7 @@ def build(surface: Surface) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.include_router(command_routes(surface.ask))
     app.include_router(mode_routes(surface.ask))
+    app.include_router(module_routes(surface.ask))
     app.include_router(limit_routes(surface.ask, surface.look))
     app.include_router(bus_routes(surface.figures))
     app.include_router(scan_routes(surface.ask, surface.look))

@@ -69,6 +69,8 @@ class CanBus:
         self._health = Health.UNKNOWN
         self._outbox = Outbox(ROOM)
         self._wake = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
         self._link: Link | None = None
         self._end: str | None = None
         self._subscribers: list[tuple[IdFilter, Receive]] = []
@@ -86,6 +88,10 @@ class CanBus:
     @property
     def health(self) -> Health:
         return self._health
+
+    async def drained(self) -> None:
+        """Return when nothing waits that could be sent."""
+        await self._drained.wait()
 
     @property
     def busy_s(self) -> float:
@@ -125,6 +131,7 @@ class CanBus:
         if not self._outbox.put(Waiting(frame, priority, expires_s, slot)):
             self._count(refused=1)
             raise DeviceError(Fault.TIMEOUT, f"bus {self.id}: too many frames wait")
+        self._drained.clear()
         self._wake.set()
 
     # What the link tells.
@@ -200,6 +207,7 @@ class CanBus:
             self._link = None
             link.close()
             self._count(dropped=self._outbox.clear())
+            self._drained.set()
             self._figures = replace(self._figures, state=None)
 
     async def _send_on(self, link: Link) -> str:
@@ -208,6 +216,7 @@ class CanBus:
         while self._end is None:
             waiting = self._outbox.take(loop.time())
             if waiting is None:
+                self._drained.set()
                 self._wake.clear()
                 await self._wake.wait()
                 continue

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from drivers.api import DeviceError, Health, HealthChanged, Sink
+from drivers.api import DeviceError, Fault, Health, HealthChanged, Sink
 from drivers.can.bus import CanBus
 from drivers.can.families.told import Family, Order, Told
 from drivers.can.frame import Frame
@@ -39,6 +39,7 @@ class ModuleGroup:
         self._sink = sink
         self._modules: dict[int, Module] = {}
         self._wanted = set(setup.addresses)
+        self._gone: set[int] = set()
         self._finds = not setup.addresses
         self._alone = setup.whole_bus
         self._running = False
@@ -65,9 +66,20 @@ class ModuleGroup:
         self._wake.set()
 
     def forget(self, address: int) -> None:
-        """A module was taken out or has no mains: somebody looked. It counts no more until it answers."""
-        self._modules.pop(address, None)
+        """A module was taken out or has no mains: somebody looked. It counts no more until it answers.
+
+        Raises:
+            KeyError: there is no such module.
+            DeviceError: it answers, so that it has mains.
+        """
+        now_s = _now_s()
+        if self._modules[address].fresh(now_s):
+            raise DeviceError(Fault.REFUSED, f"{self.id}/{address} answers: it is there, and has mains")
+        del self._modules[address]
         self._states.pop(address, None)
+        self._gone.add(address)
+        text = "counts no more: somebody has seen that it cannot deliver; it is back as soon as it answers"
+        self._sink(HealthChanged(f"{self.id}/{address}", Health.UNKNOWN, text, now_s))
 
     def most_ma(self, voltage_mv: int) -> int:
         """What all modules together may be asked for at that voltage, as they answer now."""
@@ -82,8 +94,9 @@ class ModuleGroup:
 
     @property
     def heard(self) -> bool:
-        """Whether every module has answered since the group was made."""
-        return self._wanted <= {module.address for module in self._modules.values() if module.met}
+        """Whether every module has answered since the group was made, or has certainly switched off since."""
+        known = {module.address for module in self._modules.values() if module.met or module.bound_ma == 0}
+        return bool(self._modules or self._gone) and self._wanted - self._gone <= known
 
     @property
     def proven_off(self) -> bool:
@@ -120,7 +133,7 @@ class ModuleGroup:
     async def run(self) -> None:
         endings = [self._bus.subscribe(wanted, self._receive) for wanted in self._family.wanted]
         now_s = _now_s()
-        for address in self._wanted:
+        for address in self._wanted - self._gone:
             self._adopt(address, now_s)
         self._running = True
         try:
@@ -289,6 +302,7 @@ class ModuleGroup:
 
     def _adopt(self, address: int, now_s: float) -> None:
         if address not in self._modules:
+            self._gone.discard(address)
             self._modules[address] = Module(
                 address, self._profile, acknowledges=self._family.acknowledges, now_s=now_s
             )
@@ -299,7 +313,8 @@ class ModuleGroup:
             health = Health.OK if state in _ANSWERING else Health.LOST
             if self._states.get(module.address) is not health:
                 self._states[module.address] = health
-                text = f"{state.value}, counts with {module.bound_ma} mA"
+                counts = f"{state.value}, counts with {module.bound_ma / 1000:g} A until it is known to be off"
+                text = "answers" if health is Health.OK else counts
                 self._sink(HealthChanged(f"{self.id}/{module.address}", health, text, now_s))
 
 

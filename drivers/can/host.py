@@ -1,5 +1,8 @@
 """One CAN bus as a component of the site (R36), with the groups of power modules that are on it."""
 
+import asyncio
+import contextlib
+
 from drivers.api import BusFigures, Health, Sink
 from drivers.can.bus import BACK_OFF_S, CanBus
 from drivers.can.families.choice import family_of
@@ -8,6 +11,10 @@ from drivers.can.group import ModuleGroup
 from drivers.can.group_setup import GroupSetup
 from drivers.can.module_profile import ModuleModel
 
+LAST_WORDS_S = 1.0
+"""When the service stops, so long the wire stays open for what its groups have to say: off."""
+ON_THE_WIRE_S = 0.05
+
 
 class CanWire:
     def __init__(self, id: str, line: CanLine, sink: Sink, *, back_off_s: tuple[float, ...] = BACK_OFF_S) -> None:
@@ -15,6 +22,8 @@ class CanWire:
         self._sink = sink
         self._bus = CanBus(id, line, sink, back_off_s=back_off_s)
         self._groups: set[str] = set()
+        self._alone = asyncio.Event()
+        self._alone.set()
 
     @property
     def bitrate(self) -> int:
@@ -42,13 +51,37 @@ class CanWire:
         if group in self._groups:
             raise ValueError(f"{group}: already on bus {self.id}")
         self._groups.add(group)
+        self._alone.clear()
 
     def leave(self, group: str) -> None:
         self._groups.discard(group)
+        if not self._groups:
+            self._alone.set()
 
     async def run(self) -> None:
-        """Serve until cancelled. A fault of the bus or of a device never ends it."""
-        await self._bus.run()
+        """Serve until cancelled, and then until the groups are gone and what they said last is sent.
+
+        A fault of the bus or of a device never ends it.
+        """
+        serving = asyncio.create_task(self._bus.run(), name=f"bus {self.id}")
+        try:
+            await asyncio.wait([serving])
+            serving.result()
+        finally:
+            try:
+                await self._last_words()
+            finally:
+                serving.cancel()
+                await asyncio.wait([serving])
+
+    async def _last_words(self) -> None:
+        """Modules without a time-out of their own would deliver for ever what they were asked for last."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._alone.wait()
+                await self._bus.drained()
+        if self.health is Health.OK:
+            await asyncio.sleep(ON_THE_WIRE_S)
 
     def figures(self) -> BusFigures:
         counted = self._bus.figures

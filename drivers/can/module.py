@@ -48,6 +48,11 @@ class ModuleView:
     refused: str | None
     """What it last refused, and has not done since."""
 
+    @property
+    def silent(self) -> bool:
+        """It does not answer and may be live."""
+        return self.state is ModuleState.SILENT
+
 
 class Module:
     """Times are monotonic. Bounds rise with an order when it is queued, and fall only with proof."""

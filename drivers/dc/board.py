@@ -1,6 +1,7 @@
 """An I/O module with contactors of a switching matrix: coils out, auxiliary contacts in."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -45,6 +46,9 @@ class Board:
         plan = PollPlan(Wanted(_unique(points), fits), Wanted((), fits), period_s)
         self._poller = Poller(place.scheduler, place.scheduler.unit(unit), plan=plan, device=self)
         self._states: dict[str, Seen] = {}
+        self._feedbacks = dict(pairs)
+        self._since_s: dict[str, float] = {}
+        """What was read before it, or while it was under way, shows nothing of the last switching."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -72,8 +76,17 @@ class Board:
             DeviceError: not acknowledged.
         """
         request = pdu.write(self._unit, 5, address=coil, words=(int(on),))
-        self._states.pop(f"coil_{coil}", None)
-        await self._scheduler.transfer(request, Urgency.WRITE if on else Urgency.SAFETY)
+        names = (f"coil_{coil}", f"discrete_{self._feedbacks[coil]}")
+        self._doubt(names)
+        try:
+            await self._scheduler.transfer(request, Urgency.WRITE if on else Urgency.SAFETY)
+        finally:
+            self._doubt(names)
+
+    def _doubt(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._states.pop(name, None)
+            self._since_s[name] = time.monotonic()
 
     # What the poller tells.
 
@@ -83,7 +96,7 @@ class Board:
     def seen(self, image: Image) -> None:
         for name, sample in image.items():
             raw = codec.raw(sample.point, sample.words)
-            if raw in (0, 1):
+            if raw in (0, 1) and sample.t_s > self._since_s.get(name, float("-inf")):
                 self._states[name] = Seen(raw == 1, sample.t_s)
         self._changed()
 

@@ -209,6 +209,7 @@ class Mover:
     async def _close(self, stack: Stack, outlet: str) -> None:
         """Only here a contactor is closed: the others are open, by command and by feedback of this very moment."""
         self._tell(stack, f"goes to {outlet}", healthy=stack.healthy)
+        stack.places |= {outlet}
         await _switch(stack.contactors[outlet], on=True)
 
     async def _follow(self, stack: Stack, outlets: tuple[str, ...], now_s: float) -> None:
@@ -248,11 +249,10 @@ def _shown(contactor: Contactor, now_s: float) -> Shown:
 
 
 def _locate(stack: Stack, shown: Mapping[str, Shown]) -> bool:
-    """The outlet that the stack is, or may be, connected to. What is not known now stays as it was."""
+    """Tell the stack where it is, and return whether that is known now; else it stays as it was."""
     if any(one.closed is None for one in shown.values()):
         return False
-    closed = [outlet for outlet, one in shown.items() if one.closed]
-    stack.at = closed[0] if closed else None
+    stack.located(tuple(outlet for outlet, one in shown.items() if one.closed))
     return True
 
 

@@ -51,7 +51,9 @@ class Stack:
         self.setup, self.model, self.wire, self.group = setup, model, wire, group
         self.contactors = contactors
         self.at: str | None = setup.evse
-        """Where what it may deliver counts; its own outlet until its contactors were read."""
+        """For people, and for who deals out stacks; its own outlet until its contactors were read."""
+        self.places = frozenset(contactors) or frozenset({setup.evse})
+        """Outlets at which it counts: all that it reaches until its contactors were read."""
         self.owner: str | None = None if contactors else setup.evse
         self.text = "its contactors are not known yet" if contactors else "wired to its outlet"
         self.healthy = not contactors
@@ -89,6 +91,12 @@ class Stack:
         if self.owner != outlet:
             self.aim(None)
         self.owner = outlet
+
+    def located(self, closed: tuple[str, ...]) -> None:
+        """Its closed contactors by feedback. An input that lies hides no stack that may still deliver."""
+        self.at = closed[0] if closed else None
+        if closed or self.group.proven_off:
+            self.places = frozenset(closed)
 
     def gives_w(self, voltage_mv: int | None) -> int:
         """What it can deliver at that voltage as its modules are now; None: at whatever voltage suits them."""

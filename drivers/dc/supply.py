@@ -50,7 +50,7 @@ class ModuleSupply:
 
     @property
     def connected(self) -> tuple[Stack, ...]:
-        return tuple(stack for stack in self._stacks if self._outlet in (stack.owner, stack.at))
+        return tuple(stack for stack in self._stacks if self._outlet == stack.owner or self._outlet in stack.places)
 
     @property
     def possible(self) -> tuple[Stack, ...]:

@@ -183,7 +183,8 @@ class ModbusEvse:
         self._registers = Registers(self._scheduler, profile, unit=setup.unit, outlet=setup.outlet)
         fast = [self._registers.point(name) for name in evse_registers(profile, "fast")]
         slow = [self._registers.point(name) for name in evse_registers(profile, "slow")]
-        plan = PollPlan(Wanted(fast, packing), Wanted(slow, packing), self._period_s)
+        elsewhere = self._probing.elsewhere(profile)
+        plan = PollPlan(Wanted(fast, packing), Wanted(slow, packing), self._period_s, elsewhere)
         self._poller = Poller(self._scheduler, self._unit, plan=plan, device=self)
         self._upkeep = Upkeep(Commissioning(self._registers, profile, setup), told=self._tell_problems)
         self._outlet = Outlet(self._registers, profile, self._form)

@@ -95,5 +95,6 @@ class ModbusMeter:
         """Read the device so from now on."""
         self._choice, self._profile = choice, choice.profile
         fits = repacked(self._fits, choice.profile)
-        plan = PollPlan(_fast(choice.profile, fits), _slow(choice.profile, fits), self._setup.period_s)
+        elsewhere = self._probing.elsewhere(choice.profile)
+        plan = PollPlan(_fast(choice.profile, fits), _slow(choice.profile, fits), self._setup.period_s, elsewhere)
         self._poller = Poller(self._scheduler, self._unit, plan=plan, device=self)

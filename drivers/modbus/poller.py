@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Protocol
 
 from drivers.api import DeviceError, Fault, Health
+from drivers.modbus.codec import Point
 from drivers.modbus.reading import Image
 from drivers.modbus.sampler import Sampler, Wanted
 from drivers.modbus.scheduler import Scheduler, Urgency
@@ -40,6 +41,8 @@ class PollPlan:
     fast: Wanted
     slow: Wanted
     period_s: float
+    elsewhere: Sequence[Point] = ()
+    """Where it may answer if it is silent: under another reading of its profile. Nothing is believed of it yet."""
 
 
 class Poller:
@@ -49,6 +52,8 @@ class Poller:
         self._period_s = plan.period_s
         self._fast = Sampler(scheduler, unit, plan.fast)
         self._slow = Sampler(scheduler, unit, plan.slow)
+        others = [Wanted([point], plan.fast.packing) for point in plan.elsewhere]
+        self._touched = (self._fast, *(Sampler(scheduler, unit, wanted) for wanted in others))
         self._slow_image: Image = {}
         self._slow_free = asyncio.Lock()
         self._device = device
@@ -91,10 +96,21 @@ class Poller:
         await self._hush()
         self._fast.pack()
         self._slow.pack()
-        await self._fast.touch(Urgency.SLOW if self._unit.untried else Urgency.PROBE)
+        await self._touch()
         await self._device.found()
         await self._round(all_of_it=True)
         self._set_health(Health.OK, ANSWERS)
+
+    async def _touch(self) -> None:
+        """Whether it answers at all: some devices are silent on a function that they do not have."""
+        for place in self._touched:
+            try:
+                return await place.touch(Urgency.SLOW if self._unit.untried else Urgency.PROBE)
+            except DeviceError as error:
+                if error.fault is not Fault.TIMEOUT:
+                    raise
+                silence = error
+        raise silence
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:

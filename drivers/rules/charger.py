@@ -14,6 +14,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _setpoint(draft)
     yield from _enable(draft)
     yield from _watchdog(draft)
+    yield from _failsafe(draft)
     yield from _keepalive(draft)
     yield from _commission(draft)
     yield from _tag(draft)
@@ -139,10 +140,20 @@ def _watchdog(draft: Draft) -> Iterator[str]:
         if name not in draft.named or (register is not None and not register.writable):
             yield f"watchdog.method: {watchdog.method} needs a writable register {name}"
     if watchdog.method == "heartbeat" and watchdog.value is None:
-        yield "watchdog.value: missing"
+        yield "watchdog.value: missing, it has no default: what is written to heartbeat as a sign of life"
     heartbeat = draft.registers.get("heartbeat")
     if heartbeat is not None and watchdog.value is not None and not carries(heartbeat, watchdog.value):
         yield f"watchdog.value: {watchdog.value} is no raw value of heartbeat"
+
+
+def _failsafe(draft: Draft) -> Iterator[str]:
+    register = draft.registers.get("failsafe_current")
+    if draft.watchdog is None or draft.watchdog.fixed or register is None or register.writable:
+        return
+    yield (
+        "registers.failsafe_current.access: must be writable where the timeout is; of a watchdog that is set in "
+        "the device only, say watchdog.fixed = true"
+    )
 
 
 def _written_by(watchdog: Watchdog) -> Iterator[str]:

@@ -113,13 +113,21 @@ def _writing(register: Register) -> Iterator[str]:
     if register.table in ("input", "discrete"):
         yield f"access: table {register.table} cannot be written"
     elif register.write_fc is None:
-        yield "write_fc: missing, the register is writable"
+        yield f"write_fc: missing, the register is writable: {_functions(register)}"
     elif (register.write_fc == 5) != (register.table == "coil"):
         yield f"write_fc: {register.write_fc} does not fit table {register.table}"
     elif register.write_fc == 6 and register.width > 1:
         yield f"write_fc: 6 writes one register, {register.type} has {register.width}"
     if PROTECTIVE & set(register.name.split("_")):
         yield "access: a protective function is never writable (R11)"
+
+
+def _functions(register: Register) -> str:
+    if register.table == "coil":
+        return "5 for a coil"
+    if register.width > 1:
+        return f"16 for {register.width} registers"
+    return "6 or 16; where no source says which, that of its neighbours, else 16, and a note that says so"
 
 
 def _quantity(register: Register) -> Iterator[str]:

@@ -14,6 +14,7 @@ from controller.charging.charging_profiles import (
     Period,
     ProfileKind,
     Purpose,
+    RateUnit,
     Refusal,
     Terms,
     fault_of,
@@ -246,3 +247,23 @@ def test_1_6_section_3_13_1_a_txprofile_ends_with_its_transaction(phase: Phase, 
 
 def test_recurring_needs_no_more_than_its_kind() -> None:
     assert fault_of(default(1, (0, 6), recurrence=DAILY).profile) is None
+
+
+DC_FACTS = FACTS | {"DC1": EvseFacts(3, None, "t-2", dc=True)}
+
+
+def test_r9_amperes_for_a_dc_outlet_are_refused_and_watts_are_not() -> None:
+    """100 A at the input would be more than 100 A at the outlet, whose voltage nobody but the EV knows."""
+    amperes = install(Book(), default(1, (0, 100), evse="DC1"), OCPP2, DC_FACTS)
+    assert isinstance(amperes, Refusal)
+    assert (amperes.reason, "must be W" in amperes.text) == ("UnsupportedParam", True)
+    of_it = replace(of_transaction(2, (0, 100), transaction="t-2"), evse="DC1")
+    assert reason(install(Book(), of_it, OCPP2, DC_FACTS)) == "UnsupportedParam"
+    watts = default(1, (0, 50_000), evse="DC1", unit=RateUnit.WATT)
+    assert reason(install(Book(), watts, OCPP2, DC_FACTS)) == "accepted"
+
+
+def test_amperes_for_a_whole_station_are_those_of_its_supply() -> None:
+    assert reason(install(Book(), station(1, (0, 100)), OCPP2, DC_FACTS)) == "accepted"
+    assert reason(install(Book(), default(1, (0, 100)), OCPP2, DC_FACTS)) == "accepted"
+    assert reason(install(Book(), default(1, (0, 16), evse="A1"), OCPP2, DC_FACTS)) == "accepted"

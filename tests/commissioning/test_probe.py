@@ -1,5 +1,6 @@
 """`ampyard probe` against a device on a pty."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,33 @@ async def test_a_port_that_another_program_has_is_told(ampyard: Ampyard, wire: P
         ended = await ampyard("probe", "--profile", METER, "--port", wire.port)
     assert ended.status == EXIT_UNAVAILABLE
     assert "systemctl stop ampyard" in ended.err
+
+
+async def test_where_nobody_takes_connections_it_is_said_what_to_check(ampyard: Ampyard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    ended = await ampyard("probe", "--profile", "keba-p30", "--host", f"127.0.0.1:{port}")
+    assert ended.status == EXIT_UNAVAILABLE
+    assert f"127.0.0.1:{port}" in ended.err
+    assert "that Modbus TCP is switched on in its menu" in ended.err
+
+
+async def test_a_unit_that_is_silent_over_tcp_is_told_without_a_word_of_baud_rates(ampyard: Ampyard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host = f"127.0.0.1:{mute.getsockname()[1]}"
+        ended = await ampyard("probe", "--profile", "keba-p30", "--host", host)
+    assert ended.status == EXIT_FAILED
+    assert "unit 255 does not answer: try another --unit" in ended.err
+    assert "baud" not in ended.err
+
+
+async def test_a_device_that_refuses_every_register_is_another_one(ampyard: Ampyard, wire: PtyStation) -> None:
+    wire.units[1] = {}
+    wire.exceptions = {(1, address): 2 for address in range(0x10000)}
+    ended = await ampyard("probe", "--profile", METER, "--port", wire.port)
+    assert ended.status == EXIT_FAILED
+    assert "NOT THIS DEVICE: no register of the profile could be read" in ended.err
+    assert "exception 2, illegal address" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,27 @@ async def test_power_modules_are_listed_and_checked_as_all_other_profiles(ampyar
     ended = await ampyard("profiles", "check", own / "my-modules.toml")
     assert ended.status == EXIT_CONFIG
     assert "my-modules.toml: dbc:" in ended.err
+
+
+async def test_a_shipped_profile_is_shown_as_its_file_is_and_the_sites_own_counts(
+    ampyard: Ampyard, tmp_path: Path
+) -> None:
+    ended = await ampyard("profiles", "show", "eastron-sdm120", "-c", tmp_path / "site.toml")
+    assert (ended.status, ended.out) == (0, SHIPPED.read_text())
+    assert str(SHIPPED) in ended.err
+    own = tmp_path / "profiles" / "meters"
+    own.mkdir(parents=True)
+    (own / "eastron-sdm120.toml").write_text("half = 1\n")
+    ended = await ampyard("profiles", "show", "eastron-sdm120", "-c", tmp_path / "site.toml")
+    assert (ended.status, ended.out) == (0, "half = 1\n")
+
+
+async def test_a_profile_that_is_not_there_is_told_with_those_that_are_like_it(
+    ampyard: Ampyard, tmp_path: Path
+) -> None:
+    ended = await ampyard("profiles", "show", "eastron-sdm12", "-c", tmp_path / "site.toml")
+    assert ended.status == EXIT_FAILED
+    assert "did you mean eastron-sdm120" in ended.err
+    ended = await ampyard("profiles", "show", "../chargers/keba-p30", "-c", tmp_path / "site.toml")
+    assert ended.status == EXIT_FAILED
+    assert ended.out == ""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from controller.charging.commands import StartRemotely
+from controller.charging.view import DcView
 from controller.clock import Clock
 from controller.csms.schemas import Version
 from controller.csms.wire import timestamp
@@ -187,3 +188,17 @@ async def test_section_9_4_the_configuration_keys(made: Bench) -> None:
     assert told["MaxChargingProfilesInstalled"] == ("200", True)
     assert told["ConnectorSwitch3to1PhaseSupported"] == ("false", True)
     assert "SmartCharging" in told["SupportedFeatureProfiles"][0].split(",")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "units"),
+    [((True, True), "Power"), ((True, False), "Current,Power"), ((False, False), "Current,Power")],
+)
+async def test_r9_a_station_of_dc_outlets_alone_takes_watts_only(
+    made: Bench, kinds: tuple[bool, bool], units: str
+) -> None:
+    for evse, dc in zip(made.slice.stations[0].evses, kinds, strict=True):
+        made.show(evse, dc=DcView(0, None, ()) if dc else None)
+    values = made.station.present().values
+    assert values["ChargingScheduleAllowedChargingRateUnit"] == units
+    assert values["SmartChargingCtrlr.RateUnit"] == ("W" if all(kinds) else "A,W")

@@ -178,6 +178,7 @@ def test_an_unlock_register_that_does_not_say_what_to_write_is_a_fault(
     assert any(said in problem for problem in problems_of(tmp_path, text))
 
 
+READ_ONLY = 'failsafe_current = { address = 262, table = "holding", type = "u16", unit = "A", access = "r" }'
 FAULTS = [
     ("schema = 1", "schema = 2", "schema: "),
     ("schema = 1", "schema = 1\ncolour = 3", "colour: unknown key"),
@@ -205,8 +206,27 @@ FAULTS = [
     (
         'access = "rw", write_fc = 16 }',
         'access = "rw" }',
-        "comm_timeout.write_fc: missing",
+        "comm_timeout.write_fc: missing, the register is writable: 6 or 16; where no source says which",
     ),
+    (
+        "[registers]\n",
+        '[registers]\nbudget = { address = 17, table = "holding", type = "u32", unit = "Wh", access = "rw" }\n',
+        "budget.write_fc: missing, the register is writable: 16 for 2 registers",
+    ),
+    (
+        "[registers]\n",
+        '[registers]\nlamp = { address = 1, table = "coil", type = "bool", access = "rw" }\n',
+        "lamp.write_fc: missing, the register is writable: 5 for a coil",
+    ),
+    ('pause = "zero"', "pause = true", 'setpoint.pause: must be "zero"'),
+    ('kind = "charger"', 'kind = "charge"', "'secc' or 'power_module', not 'charge'; did you mean `charger`?"),
+    ('confidence = "high"', 'confidence = "very"', "confidence: must be 'high', 'medium' or 'low', not 'very'"),
+    (
+        "[registers]\n",
+        f"[registers]\n{READ_ONLY}\n",
+        "registers.failsafe_current.access: must be writable where the timeout is",
+    ),
+    ("[rtu]", "rtu = 3\n[tcp]", "rtu: must be a table"),
     ('type = "u32", unit', 'type = "u32", write_fc = 16, unit', "energy_import_total.write_fc: "),
     ("standby_control = { a", "rcd_clear = { a", "registers.rcd_clear.access: a protective function"),
     ("registers.current_limit]", "registers.current_top]", "registers.current_limit: missing"),
@@ -214,7 +234,7 @@ FAULTS = [
     ("min_a = 6\n", "min_a = 60\n", "setpoint.min_a: 60 is above max_a 16"),
     ("step_a = 0.1", "step_a = 0.15", "setpoint.step_a: 0.15 is not on the register's grid"),
     ("step_a = 0.1", "step_a = 0", "setpoint.step_a: "),
-    ('pause = "zero"', 'pause = "stop"', "setpoint.pause: must be a number"),
+    ('pause = "zero"', 'pause = "stop"', 'setpoint.pause: must be "zero" (write 0), "disable"'),
     ('pause = "zero"', "pause = 7", "setpoint.pause: 7 must lie between 0 and min_a"),
     ("max_a = 16", "max_a = 7000", "setpoint.max_a: 7000 does not fit type u16"),
     ('register = "enable"', 'register = "status"', "enable.register: status is not writable"),
@@ -270,6 +290,57 @@ def test_all_faults_of_a_file_are_listed_at_once(tmp_path: Path) -> None:
 def test_a_broken_section_is_not_reported_as_missing_too(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, swapped("min_a = 6\n", "min_a = -6\n"))
     assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[registers]\n", "[register]\n", "register: unknown section; did you mean [registers]?"),
+        ("[setpoint]", "[set_point]", "set_point: unknown section; did you mean [setpoint]?"),
+        ("[rtu]", "[rtus]", "rtus: unknown section; did you mean [rtu]?"),
+        ('vendor = "v"', 'vendr = "v"', "vendr: unknown key; did you mean `vendor`?"),
+        ("min_a = 6", "min = 6", "setpoint.min: unknown key; did you mean `min_a`?"),
+        ("address = 6,", "adress = 6,", "registers.current_l1.adress: unknown key; did you mean `address`?"),
+        ('register = "status"', 'registr = "status"', "state.registr: unknown key; did you mean `register`?"),
+        ('vendor = "v"\n', "", "vendor: missing"),
+    ],
+)
+def test_a_slip_in_a_name_is_one_fault_and_says_what_was_meant(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    text = swapped(old, new).replace(
+        "[registers.current_limit]", f"[{'register' if 'register]' in new else 'registers'}.current_limit]"
+    )
+    assert problems_of(tmp_path, text) == (said,)
+
+
+def test_what_resembles_no_section_is_told_without_a_guess(tmp_path: Path) -> None:
+    text = EXAMPLE + "\n[weather]\nsun = 1\n"
+    assert problems_of(tmp_path, text) == ("weather: unknown section",)
+
+
+def test_a_misspelt_section_hides_none_of_its_own_faults(tmp_path: Path) -> None:
+    text = swapped("[setpoint]", "[setpoints]").replace("min_a = 6\n", "min_a = -6\n")
+    assert [problem.split(":")[0] for problem in problems_of(tmp_path, text)] == ["setpoints", "setpoint.min_a"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('vendor = "v"', 'vendor = "v', 'vendor = "v  <- a text that begins with " does not end with "'),
+        ('vendor = "v"', "vendor = 'v", "vendor = 'v  <- a text that begins with ' does not end"),
+        ('vendor = "v"', "vendor", "vendor  <- a line is KEY = VALUE, or a [section]"),
+        ('vendor = "v"', 'vendor = """v', 'vendor = """v  <- a text that begins with "'),
+        ("min_a = 6", "min_a = six", "min_a = six"),
+        ("min_a = 6", "min_a = { a = 1", "min_a = { a = 1"),
+    ],
+)
+def test_a_line_that_is_no_toml_is_shown_with_what_is_wrong_in_it(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    (problem,) = problems_of(tmp_path, swapped(old, new))
+    assert problem.startswith("file: ")
+    assert said in problem
 
 
 @pytest.mark.parametrize("text", ["schema = ", "\x00", "registers = 3", "", "[registers]\nstatus = 3"])

@@ -13,7 +13,7 @@ PROBE = """
 [[probe]]
 register = "current_l1"
 says = "in 0.1 A"
-low = 0
+low = 6
 high = 40
 
 [[probe.otherwise]]
@@ -61,8 +61,8 @@ def test_a_profile_without_probes_has_one_reading(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (with_probe('register = "current_l1"', 'register = "volts"'), "probe.0.register: no register volts"),
-        (with_probe("low = 0\nhigh = 40\n"), "probe.0.register: nothing is expected of it"),
-        (with_probe("high = 40", "high = -1"), "probe.0.low: 0 is above high -1"),
+        (with_probe("low = 6\nhigh = 40\n"), "probe.0.register: nothing is expected of it"),
+        (with_probe("high = 40", "high = -1"), "probe.0.low: 6 is above high -1"),
         (with_probe("high = 40", 'high = 40\nbegins = "x"'), "probe.0.begins: current_l1 is no text"),
         (with_probe("high = 40", 'high = 40\none_of = ["x"]'), "probe.0.one_of: 'x' does not fit type u16"),
         (with_probe("high = 40", "high = 40\ncolour = 1"), "probe.0.colour: unknown key"),
@@ -176,3 +176,67 @@ def test_checking_a_file_lists_its_faults_and_none_where_it_may_be_used(tmp_path
         load(path)
     (missing,) = check(tmp_path / "nowhere.toml")
     assert "nowhere.toml" in missing
+
+
+OTHERWISE = "address_shift = 1\nregisters.current_l1 = { scale = 0.01 }\nregisters.current_limit = { scale = 0.01 }"
+
+
+@pytest.mark.parametrize(
+    ("low", "otherwise", "holds"),
+    [
+        (0, OTHERWISE, "0"),  # two places, and both may read 0
+        (6, "registers.current_limit = { scale = 0.01 }", "60"),  # the same value either way
+        (6, "registers.current_l1 = { scale = 0.05 }", "400"),  # ranges that overlap
+        (6, "low = 30\nhigh = 50", "400"),
+        (0, 'modbus = { word_order = "little" }', "0"),
+        (6, "one_of = [7, 8]", "70"),
+        (6, "usable = false", "60"),
+    ],
+)
+def test_readings_that_can_both_fit_are_a_fault_unless_either_will_do(
+    tmp_path: Path, low: int, otherwise: str, holds: str
+) -> None:
+    text = with_probe("low = 6", f"low = {low}").replace(OTHERWISE, otherwise)
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.startswith("probe.current_l1: both 'in 0.1 A' and 'one register further on, in 0.01 A' fit")
+    assert f"where it holds {holds} on the wire" in problem
+    assert "either = true" in problem
+    assert check(written(tmp_path, text.replace("high = 40\n", "high = 40\neither = true\n", 1))) == ()
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        "registers.current_l1 = { scale = 0.01 }",
+        "low = 41\nhigh = 50",
+        "low = 40.01",
+        "one_of = [5, 41]",
+        OTHERWISE,
+    ],
+)
+def test_readings_of_which_one_fits_at_most_are_none(tmp_path: Path, otherwise: str) -> None:
+    assert check(written(tmp_path, with_probe(OTHERWISE, otherwise))) == ()
+
+
+TEXT = 'name = {{ address = 90, table = "input", type = "string", count = 4, access = "r" }}\n'
+NAMED = '\n[[probe]]\nregister = "name"\nsays = "one"\n{}\n[[probe.otherwise]]\nsays = "two"\n{}\n'
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "holds"),
+    [
+        ('begins = "P3"', 'begins = ["P30", "P40"]', "'P30'"),
+        ('begins = "P30"', 'begins = "P40"', None),
+        ('at_least = "1.2"', 'at_least = "1"', "'1.2'"),
+        ('at_least = "1.2"', 'below = "1.2"', None),
+        ('one_of = ["EM24"]', 'begins = "EM"', "'EM24'"),
+        ('one_of = ["EM24"]', 'one_of = ["EM25"]', None),
+    ],
+)
+def test_texts_of_which_two_readings_say_the_same_are_a_fault(
+    tmp_path: Path, one: str, two: str, holds: str | None
+) -> None:
+    text = swapped("[registers]\n", f"[registers]\n{TEXT.format()}") + NAMED.format(one, two)
+    found = check(written(tmp_path, text))
+    assert len(found) == (holds is not None)
+    assert all(f"probe.name: both 'one' and 'two' fit where it holds {holds}" in fault for fault in found)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from drivers.profile import builtin_folder, load
@@ -11,7 +13,8 @@ def test_what_an_installer_should_know_of_a_charger_is_said() -> None:
     assert lines(load(FILES["mennekes-amtron-compact-2s"])) == (
         "mennekes-amtron-compact-2s: Mennekes AMTRON Compact 2.0s, charger, confidence high",
         "serial, 57600 baud, 8N2",
-        "setpoint 6 to 32 A in steps of 0.1 A, kept in EEPROM, raised once in 15 s at most; paused by its release",
+        "setpoint 6 to 32 A in steps of 0.1 A, not known where it is kept: counts as EEPROM, raised once in "
+        "15 s at most; paused by its release",
         "locked by its release",
         "without contact: falls back, once that is verified (watchdog fed by heartbeat, 10 s)",
         "lifetime energy: yes",
@@ -29,11 +32,50 @@ def test_what_an_installer_should_know_of_a_charger_is_said() -> None:
         ("phoenix-eem", "lifetime energy: no"),
         ("victron-evcs", "probe of product_id: EV charging station"),
         ("kathrein-kwb", "Modbus TCP, port 502, unit 0"),
+        (
+            "keba-p30",
+            "locked by its release, which cannot be read back: whether it is locked is never verified",
+        ),
+        (
+            "acrel-adw300",
+            "shows no direction of its currents over Modbus TCP and the serial line: not where power is exported "
+            "(currents and powers of the phases do not come in one block)",
+        ),
+        (
+            "sigenergy-evac",
+            "please compare: charge_command at holding 42000 (and 1 more): in a list that counts 40001, 40002 ... "
+            "it is sent as 1999; where the list says what is sent, it is right",
+        ),
         ("innogy-ebox", "firmware register table version 6 or newer"),
     ],
 )
 def test_a_line_is_said_where_it_holds(profile_id: str, said: str) -> None:
     assert said in lines(load(FILES[profile_id]))
+
+
+def test_eeprom_is_a_fact_only_where_the_file_says_so(tmp_path: Path) -> None:
+    said = FILES["evse-wb-din"].read_text()
+    own = tmp_path / "evse-wb-din.toml"
+    own.write_text(said.replace("volatile = true", "volatile = false"))
+    assert "kept in EEPROM, raised once in 15 s at most" in lines(load(own))[2]
+    own.write_text(said.replace("volatile = true", ""))
+    assert "not known where it is kept: counts as EEPROM" in lines(load(own))[2]
+
+
+def test_a_slip_of_the_old_notation_is_asked_about_and_not_where_a_probe_finds_it_out(tmp_path: Path) -> None:
+    own = tmp_path / "keba-p40.toml"
+    own.write_text(FILES["keba-p40"].read_text().replace("address = 1000,", "address = 40001,", 1))
+    (asked,) = [line for line in lines(load(own)) if line.startswith("please compare")]
+    assert asked.startswith("please compare: status at holding 40001: ")
+    assert "it is sent as 0;" in asked
+    for profile_id in ("sunspec-203", "bauer-bsm-ws36a", "hager-ecr380d", "eastron-sdm120"):
+        assert not any("please compare" in line for line in lines(load(FILES[profile_id])))
+
+
+def test_a_watchdog_that_nothing_can_prove_is_told(tmp_path: Path) -> None:
+    own = tmp_path / "webasto-next.toml"
+    own.write_text(FILES["webasto-next"].read_text().replace("failsafe_current = {", "safe_current = {"))
+    assert any("without failsafe_current never verifies" in line for line in lines(load(own)))
 
 
 @pytest.mark.parametrize("profile_id", FILES)

@@ -252,7 +252,7 @@ class Bench:
         self.plant.change_to(plan)
         self.cycle.controlled = self.plant.controlled
         self.site.evses = {
-            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device, unit.plan.point.min_ma)
+            name: SiteEvse(unit.controlled.owner, unit.register, unit.controlled.device, unit.plan.point)
             for name, unit in self.plant.evses.items()
         }
         self.desk.owners = {name: evse.owner for name, evse in self.site.evses.items()}

@@ -220,9 +220,15 @@ class PushBus:
             del self.meters[device_id]
 
 
+class PushModule(NamedTuple):
+    address: int
+    silent: bool
+
+
 class PushStack(NamedTuple):
     id: str
     at: str | None
+    modules: tuple[PushModule, ...] = ()
 
 
 class PushCluster:
@@ -237,6 +243,8 @@ class PushCluster:
             one.setup.id: PushEvse(_as_evse(one.setup), sink).in_watts() for one in plan.outlets
         }
         self.at: dict[str, str | None] = {one.setup.id: one.setup.evse for one in plan.stacks}
+        self.silent: dict[str, set[int]] = {}
+        """Addresses of modules that fell silent, by their stack; others answer."""
         self._sink = sink
 
     async def run(self) -> None:
@@ -248,7 +256,16 @@ class PushCluster:
             self.open = False
 
     def stacks(self) -> tuple[PushStack, ...]:
-        return tuple(PushStack(name, at) for name, at in self.at.items())
+        silent = {name: self.silent.get(name, set()) for name in self.at}
+        modules = {
+            name: tuple(PushModule(at, silent=True) for at in sorted(found)) for name, found in silent.items()
+        }
+        return tuple(PushStack(name, at, modules[name]) for name, at in self.at.items())
+
+    def forget(self, stack: str, address: int) -> None:
+        if address not in self.silent.get(stack, set()):
+            raise DeviceError(Fault.REFUSED, f"{stack}/{address} answers")
+        self.silent[stack].remove(address)
 
     def tell(self, device: str, health: Health, text: str) -> None:
         """Of a stack, or of one of its modules."""

@@ -10,12 +10,13 @@ import pytest
 
 from controller.allocation.circuits import Circuit, Rotation, SupplyPoint
 from controller.allocation.image import Layout, Scope
-from controller.charging.charging_profiles import STATION, ChargingProfile
+from controller.charging.charging_profiles import STATION, ChargingProfile, RateUnit
 from controller.charging.commands import (
     ClearChargingProfiles,
     Command,
     FindChargingProfiles,
     Outcome,
+    ReadSchedule,
     Result,
     SetChargingProfile,
     StartRemotely,
@@ -235,6 +236,36 @@ async def test_whoever_gives_up_before_his_turn_has_asked_for_nothing(store: Sto
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert [len(texts) for texts in (await store.charging_profiles()).values()] == [1]
+
+
+async def test_r9_amperes_from_before_their_evse_became_a_dc_outlet_offer_nothing_until_watts_come(
+    store: Store,
+) -> None:
+    async with house(store) as made:
+        assert (await made.put(default(1, (0, 100), start=None).profile, "A1")).result is Result.DONE
+        await until(lambda: made.says() == 100_000)
+        point = replace(made.layout.evses[0], dc_permille=920)
+        made.layout = replace(made.layout, evses=(point,))
+        made.smart.change_to(ONE)
+        await until(lambda: made.says() == 0)
+        assert any("DC outlet" in one for one in made.smart.alarms())
+        again = await made.put(default(1, (0, 100), start=None).profile, "A1")
+        assert (again.result, again.reason) == (Result.REFUSED, "UnsupportedParam")
+        watts = default(1, (0, 50_000), start=None, unit=RateUnit.WATT).profile
+        assert (await made.put(watts, "A1")).result is Result.DONE
+        await until(lambda: made.says() == 72_463)
+        assert made.smart.alarms() == ()
+
+
+async def test_r9_the_schedule_of_a_dc_outlet_is_told_in_watts_only(store: Store) -> None:
+    async with house(store) as made:
+        made.layout = replace(made.layout, evses=(replace(made.layout.evses[0], dc_permille=920),))
+        told = (await made.smart.ask(ReadSchedule("CP-7", "A1", 60, None))).schedule
+        assert told is not None
+        assert (told.unit, told.rates[0].limit_milli) == (RateUnit.WATT, 22_080_000)
+        amperes = await made.smart.ask(ReadSchedule("CP-7", "A1", 60, RateUnit.AMPERE))
+        assert (amperes.result, amperes.reason) == (Result.REFUSED, "UnsupportedParam")
+        assert (await made.smart.ask(ReadSchedule("CP-7", STATION, 60, RateUnit.AMPERE))).result is Result.DONE
 
 
 # with sessions

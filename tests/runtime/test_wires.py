@@ -8,17 +8,30 @@ from functools import cache
 import pytest
 
 from controller.allocation.circuits import Rotation, SupplyPoint
-from controller.charging.commands import StopLocally, TakeSample
+from controller.charging.commands import ChooseMode, Result, StopLocally, TakeSample
+from controller.charging.modes import Fixed
 from controller.charging.records import TransactionEnded, TransactionUpdated
-from controller.charging.tokens import BilledBy
+from controller.charging.tokens import BilledBy, SiteAccount
 from controller.charging.view import DeviceView, EvseView
 from controller.runtime.slices import BusSlice, EvseSlice, PlantSlice
-from drivers.api import DcSetup, EvseReading, EvseSetup, EvState, Health, Phases, StackSetup, SwitchSetup
+from drivers.api import (
+    DcSetup,
+    DeviceError,
+    EvseReading,
+    EvseSetup,
+    EvState,
+    Fault,
+    Health,
+    Phases,
+    StackSetup,
+    SwitchSetup,
+)
 from drivers.can.frame import SocketCan
 from drivers.can.module_profile import ModuleModel, catalogue
 from drivers.dc.plan import OutletPlan, StackPlan, clusters
 from drivers.profile import builtin_folder
-from tests.runtime.bench import ROUTE, Bench, bus_slice, evse_slice, plant_slice, profile, until
+from tests.runtime import bench as bench_module
+from tests.runtime.bench import ALICE, ROUTE, Bench, bus_slice, evse_slice, plant_slice, profile, until
 
 LAN, CAN, OTHER_CAN = (
     bus_slice("lan"),
@@ -129,6 +142,36 @@ async def test_r9_records_of_a_dc_outlet_hold_its_dc_side_and_no_currents_of_the
     assert ended.meter.energy_wh == 1500
     meters = [one.meter for one in entries if one.meter is not None]
     assert [one for one in meters if one.current_ma is not None or one.offered_ma is not None] == []
+
+
+async def test_r1_the_time_out_of_modules_without_can_runs_though_their_secc_is_read(bench: Bench) -> None:
+    async with bench.run(shared()):
+        for name in ("DC2", "A1"):
+            bench.evse(name).say(EvState.A)
+        await bench.charge("DC1")
+        dc = bench.evse("DC1")
+        await until(lambda: dc.held_ma > 50_000)
+        dc.fall_back = replace(dc.fall_back, watchdog_timeout_s=0.5)
+        dc.health, dc.refusal = Health.LOST, DeviceError(Fault.TIMEOUT, "its modules may still deliver")
+
+        def bound_ma() -> int:
+            dc.latest = EvseReading(time.monotonic(), EvState.C, True, Phases(0, 0, 0), 0, 1000)
+            return next(one.bound_ma for one in bench.cycle.plan.evses if one.id == "DC1")
+
+        await until(lambda: bound_ma() == 0)
+
+
+async def test_r7_the_least_of_a_cards_own_charger_does_not_matter_at_a_dc_outlet(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = SiteAccount(ALICE, "somebody", None, BilledBy.FREE, min_ma=8000)
+    monkeypatch.setitem(bench_module.ACCOUNTS, ALICE, account)
+    async with bench.run(shared()):
+        await bench.charge("DC1")
+        assert (await bench.site.ask(ChooseMode("DC1", Fixed(3000)))).result is Result.DONE
+        least_ma = bench.site.evses["DC1"].point.min_ma
+        low = await bench.site.ask(ChooseMode("DC1", Fixed(least_ma - 1)))
+        assert low.result is Result.REFUSED
 
 
 async def test_health_of_stacks_and_modules_is_shown_and_a_stack_of_no_use_is_alarmed(bench: Bench) -> None:

@@ -286,7 +286,7 @@ def test_the_whole_example_is_sound_and_proven(tmp_path: Path) -> None:
         (tmp_path / name).write_text("correct-horse-battery")
     (tmp_path / "site.toml").write_text(whole_example())
     site = load(tmp_path / "site.toml")
-    assert [evse.id for evse in site.plant.evses] == ["A1", "A2", "A3", "B1"]
+    assert [evse.id for evse in site.plant.evses] == ["A1", "A2", "A3", "B1", "DC1", "DC2"]
     assert site.csms is not None
 
 
@@ -312,7 +312,7 @@ def keys_of(table: type[Table], path: str = "") -> set[str]:
 def explained_keys() -> set[str]:
     found, section = set(), ""
     for line in whole_example().splitlines():
-        if header := re.match(r"\[+([a-z.]+)\]+", line):
+        if header := re.match(r"\[+([a-z_.]+)\]+", line):
             section = header[1]
             found |= {section.rpartition(".")[0], section} - {""}
         elif key := re.match(r"([a-z_]+) = .*\S +# \S", line):
@@ -321,7 +321,7 @@ def explained_keys() -> set[str]:
 
 
 def test_the_example_explains_every_key_and_no_other() -> None:
-    ids = {f"{name}.id" for name in ("buses", "circuits", "evses", "meters", "readers")}
+    ids = {f"{name}.id" for name in ("buses", "circuits", "evses", "meters", "power_modules", "readers")}
     named = {"csms.id", "site.id"}
     wanted = keys_of(Document)
     assert ids | named <= wanted

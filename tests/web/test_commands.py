@@ -1,6 +1,6 @@
 import pytest
 
-from controller.charging.commands import ChooseEvse, ChooseMode, Outcome, Result, StopLocally, Tap
+from controller.charging.commands import ChooseEvse, ChooseMode, ForgetModule, Outcome, Result, StopLocally, Tap
 from controller.charging.modes import STANDARD, ByDeadline, Fixed, Mode, Priority, Surplus
 from tests.web.conftest import Box
 
@@ -15,6 +15,13 @@ async def test_r18_a_choice_on_the_page_reaches_the_site(box: Box) -> None:
 async def test_a_stop_on_the_page_reaches_the_site(box: Box) -> None:
     await box.client.post("/api/commands/stop", json={"evse": "B1"})
     assert box.asked == [StopLocally("B1")]
+
+
+async def test_r1_a_module_without_mains_on_the_page_reaches_the_site_with_what_was_typed(box: Box) -> None:
+    body = {"module": "stack-1/3", "confirmed": "stack-1/3 has no mains"}
+    answer = await box.client.post("/api/commands/forget-module", json=body)
+    assert answer.status_code == 200
+    assert box.asked == [ForgetModule("stack-1/3", "stack-1/3 has no mains")]
 
 
 async def test_a_card_number_is_taken_in_upper_case(box: Box) -> None:
@@ -70,6 +77,7 @@ async def test_the_outcome_comes_back_with_its_reason(box: Box, result: Result, 
         ("choose", {"choice": "c" * 65, "evse": "A1"}, "choice: String should have at most 64 characters"),
         ("tap", {"reader": "door", "uid": "04A1B2C3D"}, "uid: String should match pattern"),
         ("tap", {"reader": "door", "uid": "hello, box"}, "uid: String should match pattern"),
+        ("forget-module", {"module": "stack-1/3"}, "confirmed: Field required"),
         ("stop", ["A1"], "body: Input should be a valid dictionary"),
         ("mode", {"evse": "A1"}, "body: Unable to extract tag"),
         ("mode", {"evse": "A1", "mode": "turbo"}, "body: Input tag 'turbo' found"),

@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 from playwright.async_api import Page, Route, async_playwright, expect
 
-from controller.charging.commands import ChooseEvse, ChooseMode, Outcome, Result, StopLocally, Tap
+from controller.charging.commands import ChooseEvse, ChooseMode, ForgetModule, Outcome, Result, StopLocally, Tap
 from controller.charging.modes import ByDeadline, Fixed
 from controller.charging.view import DeviceView, EvseStatus
 from tests.web.conftest import Box
@@ -119,6 +119,27 @@ async def test_the_page_follows_the_site_without_a_reload(box: Box, tmp_path: Pa
         await expect(card).to_contain_text("CX011 Lock failure", timeout=WAIT_MS)
         await expect(page.locator("#alarms")).to_be_hidden()
         assert await page.evaluate("window.stillHere") is True
+
+
+@browser
+async def test_r1_a_silent_module_has_a_button_that_wants_words(box: Box, tmp_path: Path) -> None:
+    async with opened(box, tmp_path) as page:
+        told = ("silent, counts with 100000 mA", "off, counts with 0 mA")
+        modules = (
+            DeviceView("stack-1/3", "module", "lost", told[0], silent=True),
+            DeviceView("stack-1/4", "module", "ok", told[1]),
+        )
+        box.stage.show(devices=modules)
+        box.server.changed()
+        button = page.get_by_role("button", name="It has no mains")
+        await expect(button).to_have_count(1, timeout=WAIT_MS)
+        await button.click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("stack-1/3 has no mains")
+        await dialog.get_by_role("textbox").fill("stack-1/3 has no mains")
+        await dialog.get_by_role("button", name="Leave it out").click()
+        await expect(page.get_by_role("status")).to_contain_text("left out of account", timeout=WAIT_MS)
+    assert box.asked == [ForgetModule("stack-1/3", "stack-1/3 has no mains")]
 
 
 @browser

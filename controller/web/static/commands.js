@@ -49,6 +49,21 @@ export async function send(method, path, body, {button, done}) {
   }
 }
 
+// What was typed to confirm it, or null.
+export function confirmTyped(title, text, yes) {
+  const dialog = byId("typed");
+  const input = byId("typed-words");
+  setText(byId("typed-title"), title);
+  setText(byId("typed-text"), text);
+  setText(dialog.querySelector("[value=yes]"), yes);
+  input.value = "";
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? input.value : null), {once: true});
+  });
+}
+
 // `no` and `yes` are the words on the two buttons.
 export function confirmStop(title, text, {no = "Keep charging", yes = "Stop charging"} = {}) {
   const dialog = byId("confirm");

@@ -1,6 +1,6 @@
 // CSMS connections, devices, and the card that is presented by its number.
 
-import {command} from "./commands.js";
+import {command, confirmTyped} from "./commands.js";
 import {byId, el, keyedList, setAttribute, setText, show} from "./dom.js";
 import {plural} from "./format.js";
 import {icon, setShape} from "./icons.js";
@@ -49,15 +49,27 @@ const HEALTH = {
   unknown: [false, "Not heard yet", "held"],
 };
 
+async function forgetModule(module, button) {
+  const words = `${module} has no mains`;
+  const told = `${module} does not answer, so what it may be delivering is kept free for it. Only if it has no mains, or is taken out, it can be left out of account. Go and look, then type: ${words}`;
+  const typed = await confirmTyped(`Leave ${module} out of account?`, told, "Leave it out");
+  if (typed !== null) {
+    await command("forget-module", {module, confirmed: typed}, {button, done: `${module} is left out of account.`});
+  }
+}
+
 function device(first) {
   const state = badge();
   const text = el("p", {class: "where"});
-  const root = el("tr", {}, el("th", {scope: "row"}, first.id, el("span", {class: "where"}, first.kind)), el("td", {}, state.root, text));
+  const button = el("button", {class: "button", type: "button"}, "It has no mains …");
+  button.addEventListener("click", () => forgetModule(first.id, button));
+  const root = el("tr", {}, el("th", {scope: "row"}, first.id, el("span", {class: "where"}, first.kind)), el("td", {}, state.root, text, button));
   return {
     root,
     update(now) {
       state.update(...(HEALTH[now.health] ?? [false, now.health]));
       setText(text, now.text);
+      show(button, now.silent);
     },
   };
 }

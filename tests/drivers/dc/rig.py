@@ -186,8 +186,15 @@ class Site:
     task: asyncio.Task[None]
     plan: ClusterPlan
     patience: Patience
+    tasks: list[asyncio.Task[None]]
     stuck: set[int] = field(default_factory=set)
     """Coils whose contactor does not follow."""
+
+    async def stop(self) -> None:
+        """As the service is stopped: everything at once."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def crash_and_start_again(self) -> None:
         """The new process knows nothing: neither of modules nor of contactors."""
@@ -322,6 +329,7 @@ async def site(
         tasks[0],
         plan,
         patience,
+        tasks,
     )
     server.switched = lambda coil, on: _follow(found, stacks, coil, on)
     ticking = asyncio.create_task(_tick(found))

@@ -178,6 +178,34 @@ async def test_r9_a_stack_that_is_not_proven_off_is_not_moved() -> None:
         assert found.amperes("DC1") <= 220.5, "what it may be delivering is taken from the other one"
 
 
+def input_ma(found: Site, outlet: str) -> int:
+    latest = found.cluster.outlets[outlet].latest
+    return 0 if latest is None or latest.current_ma is None else latest.current_ma.l1
+
+
+async def test_r1_a_stack_that_may_be_live_counts_where_it_was_though_no_contactor_shows_closed() -> None:
+    async with matrix() as found:
+        await lent(found)
+        for module in found.modules["stack-2"]:
+            module.dead = True
+        found.secc(1).set(target_current=2000)
+        await until(lambda: found.modules["stack-1"][0].amperes < 51, "room was made for what is silent")
+        found.server.inputs[121] = False
+        await until(lambda: places(found)["stack-2"] is None, "the input was read")
+        found.secc(1).charge(volts=400, amperes=300)
+        await asyncio.sleep(1.0)
+        assert input_ma(found, "DC1") > 90_000, "50 kW in two modules that do not tell"
+        assert found.amperes("DC1") <= 300.5, "all that was granted"
+
+
+async def test_r1_before_its_contactors_were_read_a_stack_counts_wherever_it_can_be() -> None:
+    async with matrix() as found:
+        found.server.board_mute = True
+        for module in found.modules["stack-1"]:
+            module.dead = True
+        await until(lambda: all(input_ma(found, outlet) > 60_000 for outlet in ("DC1", "DC2")))
+
+
 async def test_a_session_that_begins_finds_a_stack_ready() -> None:
     async with matrix({12: True, 21: True}, patience=Patience(0.2, 30.0)) as found:
         await ready(found)

@@ -281,6 +281,55 @@ async def test_r1_without_a_known_time_out_a_lost_module_counts_for_ever() -> No
         assert reading.current_ma.l1 > 61_000, "40 kW may go to the silent one"
 
 
+async def test_r2_a_module_that_never_answers_keeps_the_others_off_only_until_it_is_certainly_off() -> None:
+    of = model(INFY, switches_off_s=1.0)
+    async with site([outlet_plan(1)], [stack_plan(1, (0, 1), 1, of=of)], profile_id=INFY) as found:
+        found.modules["stack-1"][0].dead = True
+        outlet = found.cluster.outlets["DC1"]
+        await until(lambda: outlet.latest is not None)
+        assert not outlet.fall_back.verified
+        await ready(found)
+        await until(lambda: outlet.fall_back.verified)
+        found.secc().charge(volts=400, amperes=30)
+        await found.allow(50)
+        await found.delivers(30)
+
+
+async def test_a_module_without_a_known_time_out_counts_until_somebody_has_looked() -> None:
+    async with charging() as found:
+        with pytest.raises(DeviceError, match="answers"):
+            found.cluster.forget("stack-1", 1)
+        with pytest.raises(KeyError):
+            found.cluster.forget("stack-1", 9)
+        found.modules["stack-1"][0].dead = True
+        found.modules["stack-1"][0].stage.on = False
+        found.secc().set(target_current=700)
+        await until(lambda: found.cluster.stacks()[0].current_ma is None, "one of them is silent")
+        await found.delivers(20)
+        found.cluster.forget("stack-1", 1)
+        await found.delivers(70)
+        said = found.said("stack-1/1")[-1]
+        assert (said.health, "somebody" in said.text) == (Health.UNKNOWN, True)
+        assert found.cluster.stacks()[0].modules[0].address == 2
+        found.modules["stack-1"][0].dead = False
+        await until(lambda: len(found.cluster.stacks()[0].modules) == 2, "it was found again")
+
+
+async def test_r9_when_the_service_stops_the_modules_are_ordered_off_before_their_wire_closes() -> None:
+    """All tasks are cancelled at once, and these modules have no time-out of their own."""
+    async with charging() as found:
+        await found.stop()
+        await found.delivers(0, within_s=3.0)
+
+
+async def test_a_service_that_stops_does_not_wait_for_a_lost_bus() -> None:
+    async with charging(INFY, timeout_s=1.0, switches_off_s=1.5) as found:
+        await found.can_server.stop()
+        await until(lambda: found.can.health is Health.LOST)
+        async with asyncio.timeout(10):
+            await found.stop()
+
+
 async def test_two_modules_with_one_address_are_not_used_and_count_twice() -> None:
     async with charging() as found:
         twin = SimUuGreen(found.sim_wire, 1, Stage(found.ways["stack-1"], rated_a=100.0))

@@ -128,10 +128,10 @@ async def test_where_either_will_do_the_second_is_not_asked_once_the_first_fits(
 async def test_where_two_readings_fit_nothing_is_guessed(
     start_bus: Any, endpoint: Endpoint, tcp_station: Any, new_meter: Any, probed_meter: Any, until: Until
 ) -> None:
-    tcp_station.units[5] = floats(low_word_first=False)
+    same_either_way = {0: 0x4366, 1: 0x4366}  # 230.4 V
+    tcp_station.units[5] = floats(low_word_first=False) | same_either_way
     running = start_bus(endpoint)
-    probe = VOLTAGE.replace('modbus = { word_order = "little" }', "registers.active_power_total = { scale = 10 }")
-    meter = running.bus.add_meter(new_meter(), probed_meter(probe))
+    meter = running.bus.add_meter(new_meter(), probed_meter())
     await until(lambda: meter.health is Health.LOST)
     assert "both are possible, so nothing can be decided" in told(running, "grid")[-1]
 
@@ -203,3 +203,90 @@ async def test_a_device_that_is_busy_is_not_another_model(start: Any, tcp_statio
     assert "reads" not in told(running, "A1")[-1]
     tcp_station.exceptions.clear()
     await until(lambda: running.evse.health is Health.OK)
+
+
+BY_FUNCTION = VOLTAGE.replace('modbus = { word_order = "little" }', 'tables = { input = "holding" }').replace(
+    '"low word first"', '"function 3"'
+)
+EITHER = BY_FUNCTION.replace("high = 300", "high = 300\neither = true")
+
+
+@pytest.fixture
+def deaf(tcp_station: Any) -> Callable[..., list[int]]:
+    """Let the station be silent on a function, as often as is said; returns the functions that it was asked by."""
+
+    def build(function: int, times: int = 10**6) -> list[int]:
+        left, heard = [times], list[int]()
+
+        def twist(asked: Any, good: bytes) -> list[tuple[float, bytes]] | None:
+            heard.append(asked.function)
+            if asked.function != function or left[0] == 0:
+                return None
+            left[0] -= 1
+            return []
+
+        tcp_station.units[5] = floats(low_word_first=False)
+        tcp_station.twist = twist
+        return heard
+
+    return build
+
+
+@pytest.mark.parametrize("probe", [EITHER, BY_FUNCTION], ids=["either", "one of them"])
+async def test_a_meter_that_is_silent_on_a_function_is_read_by_the_other_one(
+    start_bus: Any, endpoint: Endpoint, new_meter: Any, probed_meter: Any, until: Until, deaf: Any, probe: str
+) -> None:
+    heard = deaf(4)
+    running = start_bus(endpoint)
+    meter = running.bus.add_meter(new_meter(), probed_meter(probe))
+    await until(lambda: meter.latest is not None)
+    assert meter.latest.power_w == 1955
+    assert probe is BY_FUNCTION or heard.count(4) == 3, "touched, probed and asked again; and then never more"
+    assert told(running, "grid") == ["answers; voltage_l1: function 3"], "never told as lost"
+
+
+async def test_one_lost_answer_does_not_choose_the_other_function(
+    start_bus: Any, endpoint: Endpoint, new_meter: Any, probed_meter: Any, until: Until, deaf: Any
+) -> None:
+    deaf(4, times=2)  # the first touch, and the probe
+    running = start_bus(endpoint)
+    meter = running.bus.add_meter(new_meter(), probed_meter(EITHER))
+    await until(lambda: meter.latest is not None)
+    assert told(running, "grid")[-1] == "answers; voltage_l1: high word first"
+
+
+async def test_a_meter_that_is_silent_altogether_is_lost_and_not_another_model(
+    start_bus: Any, endpoint: Endpoint, tcp_station: Any, new_meter: Any, probed_meter: Any, until: Until
+) -> None:
+    tcp_station.units[5] = floats(low_word_first=False)
+    tcp_station.silent.add(5)
+    running = start_bus(endpoint)
+    meter = running.bus.add_meter(new_meter(), probed_meter(EITHER))
+    await until(lambda: meter.health is Health.LOST)
+    assert "no answer" in told(running, "grid")[-1]
+    assert running.of(MeterRead) == []
+    assert {asked.function for asked in tcp_station.asked} == {3, 4}
+
+
+async def test_what_answers_by_the_other_function_is_not_believed_unless_it_is_as_expected(
+    start_bus: Any, endpoint: Endpoint, tcp_station: Any, new_meter: Any, probed_meter: Any, until: Until, deaf: Any
+) -> None:
+    deaf(4)
+    tcp_station.units[5] |= {0: 0, 1: 0}
+    running = start_bus(endpoint)
+    meter = running.bus.add_meter(new_meter(), probed_meter(EITHER))
+    await until(lambda: meter.health is Health.LOST)
+    text = told(running, "grid")[-1]
+    assert 'voltage_l1 reads nothing (no answer) as "high word first", 0 as "function 3": not as expected' in text
+    assert running.of(MeterRead) == []
+
+
+async def test_a_refusal_is_named_with_its_exception(
+    start_bus: Any, endpoint: Endpoint, tcp_station: Any, new_meter: Any, probed_meter: Any, until: Until
+) -> None:
+    tcp_station.units[5] = floats(low_word_first=False)
+    tcp_station.exceptions[5, 0] = 2
+    running = start_bus(endpoint)
+    meter = running.bus.add_meter(new_meter(), probed_meter())
+    await until(lambda: meter.health is Health.LOST)
+    assert "voltage_l1 reads nothing (exception 2, illegal address) as" in told(running, "grid")[-1]
