@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from controller.runtime.plant import RunningInput, RunningReader
 from controller.runtime.slices import BusSlice, ReaderSlice, SensorSlice
 from controller.runtime.wires import Bus, Cluster, Component
-from drivers.api import Endpoint, FileSetup, Line, LineSetup, RegisterSetup, Sink
+from drivers.api import Sink
 from drivers.inputs.file import FileInput
 from drivers.modbus.bus import ModbusBus
 from drivers.rfid.build import build_reader
+from drivers.setups import Endpoint, FileSetup, Line, LineSetup, RegisterSetup
 
 if TYPE_CHECKING:
     from drivers.dc.plan import ClusterPlan

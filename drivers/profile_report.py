@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from drivers.api import Endpoint, Line, Wire
 from drivers.can.module_profile import ModuleModel
 from drivers.modbus.meter import has_signs
 from drivers.profile_kinds import AnyProfile
 from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Supply
 from drivers.rules.supply import TOLD
+from drivers.setups import Endpoint, Line, Wire
 
 CLASSIC = {"holding": range(40001, 50000), "input": range(30001, 40000)}
 """Register numbers of the old notation, which tells the table by the first digit and counts from 1."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from drivers.api import DeviceError, Endpoint, Fault, Line, Wire
+from drivers.api import DeviceError, Fault
 from drivers.modbus.pdu import ExceptionAnswerError, Request
 from drivers.modbus.scheduler import Asks, Scheduler, Urgency
 from drivers.modbus.survey import on_wire
@@ -19,6 +19,7 @@ from drivers.modbus.survey_line import REPEATS, Patience, Present, Survey
 from drivers.modbus.survey_match import Match, Witness, identify, speaks
 from drivers.modbus.unit import Timing
 from drivers.profile_schema import DeviceProfile
+from drivers.setups import Endpoint, Line, Wire
 
 BAUDS = (9600, 19200, 115200, 38400, 57600)
 FORMATS = (("N", 1), ("E", 1), ("N", 2))

@@ -12,8 +12,9 @@ import typer
 from controller.commissioning.profiles import profile_of
 from controller.commissioning.wires import Owned, Settings, endpoint, fail_device, owned, serial_wire
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE, Config, aligned, fail
-from drivers.api import DeviceError, Endpoint, Fault, Wire
+from drivers.api import DeviceError, Fault
 from drivers.profile import DeviceProfile
+from drivers.setups import Endpoint, Wire
 
 if TYPE_CHECKING:
     from controller.commissioning.raw import Asked
@@ -142,7 +143,7 @@ def _order(
 
 
 def _unit(wire: Wire, profile: DeviceProfile | None, unit: int | None) -> int:
-    from drivers.api import Line
+    from drivers.setups import Line
 
     serial = isinstance(wire, Line)
     usual = None if profile is None else profile.rtu if serial else profile.tcp

@@ -14,7 +14,8 @@ from controller.commissioning.profiles import known
 from controller.commissioning.show import progress, show, teller
 from controller.commissioning.wires import Owned, endpoint, fail_device, owned, owners
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE, Config, fail
-from drivers.api import DeviceError, Endpoint, Line
+from drivers.api import DeviceError
+from drivers.setups import Endpoint, Line
 
 if TYPE_CHECKING:
     from drivers.scan import Profiles, Scan

@@ -12,9 +12,10 @@ import typer
 from controller.config.problems import ConfigError
 from controller.config.slices import SiteConfig
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE, fail, local_address
-from drivers.api import DeviceError, Endpoint, Fault, Line, Wire
+from drivers.api import DeviceError, Fault
 from drivers.can.frame import CanLine, Slcan, SocketCan, Socketcand
 from drivers.profile import DeviceProfile
+from drivers.setups import Endpoint, Line, Wire
 
 ALIVE_S = 2.0
 LOCKED = "exclusively lock"

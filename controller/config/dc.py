@@ -12,8 +12,8 @@ from controller.config.catalogue import Catalogue
 from controller.config.circuits import milli
 from controller.config.document import EvseTable
 from controller.runtime.slices import PlantSlice
-from drivers.api import DcSetup
 from drivers.profile import DeviceProfile
+from drivers.setups import DcSetup
 
 if TYPE_CHECKING:
     from drivers.dc.plan import StackPlan

@@ -25,10 +25,10 @@ from controller.config.document import (
 from controller.config.problems import doubles
 from controller.config.stacks import can_line
 from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, ReaderSlice
-from drivers.api import DcSetup, Endpoint, EvseSetup, Line, MeterSetup, ReaderSetup, Wire
 from drivers.can.frame import CanLine, Slcan, SocketCan, Socketcand
 from drivers.profile import DeviceProfile
 from drivers.profile_schema import CurrentSetpoint
+from drivers.setups import DcSetup, Endpoint, EvseSetup, Line, MeterSetup, ReaderSetup, Wire
 
 if TYPE_CHECKING:
     from drivers.dc.plan import StackPlan

@@ -9,8 +9,8 @@ from controller.config.read import site_profiles
 from controller.config.slices import SiteConfig
 from controller.runtime.scanning import ScanningParts
 from controller.runtime.slices import PlantSlice
-from drivers.api import RegisterSetup, Wire
 from drivers.scan import Device
+from drivers.setups import RegisterSetup, Wire
 
 
 def scanning_parts(

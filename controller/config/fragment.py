@@ -3,9 +3,9 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from drivers.api import Endpoint, Line, Wire
 from drivers.profile import DeviceProfile
 from drivers.scan import Device
+from drivers.setups import Endpoint, Line, Wire
 
 MOST_A = 16
 """Where the profile is not to be asked: what any wiring of an EVSE carries."""

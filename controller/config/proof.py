@@ -10,8 +10,8 @@ from controller.config.problems import ConfigError
 from controller.config.read import read
 from controller.config.slices import SiteConfig
 from controller.runtime.slices import EvseSlice
-from drivers.api import DcSetup, Endpoint, Line
 from drivers.modbus.meter import has_signs
+from drivers.setups import DcSetup, Endpoint, Line
 
 if TYPE_CHECKING:
     from drivers.dc.plan import StackPlan

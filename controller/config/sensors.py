@@ -8,7 +8,7 @@ from typing import Literal
 from controller.config.catalogue import LAST_UNIT, Catalogue
 from controller.config.document import AmountTable, CanTable, InputTable, LevelTable, RegisterTable, RtuTable
 from controller.runtime.slices import SensorSlice
-from drivers.api import FileSetup, LineSetup, RegisterSetup
+from drivers.setups import FileSetup, LineSetup, RegisterSetup
 
 BITS = ("coil", "discrete")
 WIDE = ("u32", "s32", "float32")

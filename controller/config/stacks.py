@@ -8,10 +8,10 @@ from controller.config.catalogue import LAST_UNIT, Catalogue
 from controller.config.document import CanTable, RtuTable, StackTable, SwitchTable
 from controller.config.problems import ConfigError
 from controller.runtime.slices import EvseSlice
-from drivers.api import DcSetup, StackSetup, SwitchSetup
 from drivers.can.frame import CanLine, Slcan, SocketCan, Socketcand
 from drivers.can.slcan import BITRATES
 from drivers.profile import ProfileError, builtin_folder
+from drivers.setups import DcSetup, StackSetup, SwitchSetup
 
 if TYPE_CHECKING:
     from drivers.can.module_profile import ModuleModel

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice
-from drivers.api import Endpoint, Line
 from drivers.modbus.bus import FAST_RTU_S, FAST_TCP_S
 from drivers.modbus.planning import Device, Forecast, forecast
+from drivers.setups import Endpoint, Line
 
 READS_PER_STALE = 4
 """As its driver wants it."""

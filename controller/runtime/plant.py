@@ -20,7 +20,6 @@ from controller.runtime.watcher import Watcher
 from controller.runtime.wires import Bus, Cluster, Component, Leaving, WireParts, Wires
 from drivers.api import (
     BusFigures,
-    DcSetup,
     DeviceEvent,
     EvseRead,
     Health,
@@ -28,12 +27,12 @@ from drivers.api import (
     Meter,
     MeterRead,
     MeterReading,
-    RegisterSetup,
     SensorRead,
     Sink,
     TokenRead,
     TokenReader,
 )
+from drivers.setups import DcSetup, RegisterSetup
 
 if TYPE_CHECKING:
     from drivers.dc.plan import ClusterPlan

@@ -16,13 +16,14 @@ from controller.charging.commands import (
     WriteRegister,
 )
 from controller.charging.found import FoundView, KnownView, ProposalView, ScanState, ScanView, WireView
-from drivers.api import DeviceError, Line, Wire
+from drivers.api import DeviceError
 from drivers.modbus import pdu
 from drivers.modbus.pdu import READ_FUNCTION, ExceptionAnswerError
 from drivers.modbus.scheduler import Asks, Urgency
 from drivers.modbus.survey_write import carry_out, sets_up, write_of
 from drivers.profile import DeviceProfile, ProfileError
 from drivers.scan import SERIAL_UNITS, Device, Scan, Visit, likely_units, scan_running
+from drivers.setups import Line, Wire
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from controller.allocation.circuits import SupplyPoint
 from controller.allocation.image import Layout
 from controller.charging.records import Route
 from controller.charging.tokens import BilledBy
-from drivers.api import DcSetup, EvseSetup, MeterSetup, ReaderSetup, SensorSetup, Wire
 from drivers.can.frame import CanLine
 from drivers.profile import DeviceProfile
+from drivers.setups import DcSetup, EvseSetup, MeterSetup, ReaderSetup, SensorSetup, Wire
 
 if TYPE_CHECKING:
     from drivers.dc.plan import ClusterPlan

@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from controller.runtime.crew import Crew
 from controller.runtime.slices import BusSlice, EvseSlice, PlantSlice
 from controller.runtime.supervise import Supervised
-from drivers.api import (
-    BusFigures,
-    DcSetup,
-    Endpoint,
-    Evse,
-    EvseSetup,
-    Line,
-    Meter,
-    MeterSetup,
-    RegisterSetup,
-    Sink,
-)
+from drivers.api import BusFigures, Evse, Meter, Sink
 from drivers.profile import DeviceProfile
+from drivers.setups import DcSetup, Endpoint, EvseSetup, Line, MeterSetup, RegisterSetup
 
 if TYPE_CHECKING:
     from drivers.dc.plan import ClusterPlan

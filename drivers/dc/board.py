@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from drivers.api import Health, Line
+from drivers.api import Health
 from drivers.modbus import codec, pdu
 from drivers.modbus.blocks import Packing
 from drivers.modbus.bus import Place
@@ -15,6 +15,7 @@ from drivers.modbus.reading import Image
 from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Urgency
 from drivers.profile_schema import Table
+from drivers.setups import Line
 
 PERIOD_RTU_S, PERIOD_TCP_S = 0.5, 0.25
 FRESH_S = 2.0

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from drivers.api import (
     Capabilities,
-    DcSetup,
     DeviceError,
     EvseRead,
     EvseReading,
@@ -28,6 +27,7 @@ from drivers.dc.secc import Secc
 from drivers.dc.supply import ModuleSupply
 from drivers.dc.watts import ac_ma, granted_w
 from drivers.modbus.reading import Image, evse_reading
+from drivers.setups import DcSetup
 
 STEP_MA = 100
 LOOK_S = 0.25

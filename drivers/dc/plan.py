@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from drivers.api import DcSetup, StackSetup
 from drivers.can.module_profile import ModuleModel
 from drivers.profile_schema import DeviceProfile
+from drivers.setups import DcSetup, StackSetup
 
 
 @dataclass(frozen=True, slots=True)

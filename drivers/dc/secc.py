@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from drivers.api import DcSetup, DeviceError, Fault, Health, Sink, TokenRead
+from drivers.api import DeviceError, Fault, Health, Sink, TokenRead
 from drivers.dc.demand import Demand, Pulse, demand_of
 from drivers.dc.proof import Proof
 from drivers.modbus import codec
@@ -18,6 +18,7 @@ from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Urgency
 from drivers.modbus.tag import TagRegister
 from drivers.profile_schema import DeviceProfile, Release, Supply
+from drivers.setups import DcSetup
 
 READS_PER_STALE = 4
 """Readings planned in the time after which the SECC counts as stale."""

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drivers.api import StackSetup
 from drivers.can.group import ModuleGroup
 from drivers.can.group_setup import GroupReading, Target
 from drivers.can.host import CanWire
 from drivers.can.module import LAST_CHANCE_S, ModuleView
 from drivers.can.module_profile import ModuleModel
 from drivers.dc.board import Board
+from drivers.setups import StackSetup
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from fractions import Fraction
 
-from drivers.api import DcSetup, Phases, Setpoint
+from drivers.api import Phases, Setpoint
+from drivers.setups import DcSetup
 
 
 def granted_w(setpoint: Setpoint, setup: DcSetup) -> int:

@@ -4,7 +4,8 @@ import asyncio
 import os
 import time
 
-from drivers.api import FileSetup, Health, HealthChanged, SensorRead, Sink
+from drivers.api import Health, HealthChanged, SensorRead, Sink
+from drivers.setups import FileSetup
 
 PERIOD_S = 0.1
 LEVELS = {b"0": 0, b"1": 1}

@@ -12,7 +12,8 @@ from datetime import timedelta
 import gpiod
 from gpiod.line import Bias, Direction, Edge, Value
 
-from drivers.api import Health, HealthChanged, LineSetup, SensorRead, Sink
+from drivers.api import Health, HealthChanged, SensorRead, Sink
+from drivers.setups import LineSetup
 
 LOOK_S = 1.0
 """Between edges the level is read this often: an edge may have been lost, and silence must not look like health."""

@@ -8,9 +8,9 @@ is bounded by the line's speed.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from drivers.api import Line, Wire
 from drivers.modbus.codec import Point
 from drivers.profile_schema import DeviceProfile, Table
+from drivers.setups import Line, Wire
 
 TURNAROUND_S = 0.005
 LONGEST_READ_S = 0.045

@@ -6,20 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from drivers.api import (
-    BusFigures,
-    Evse,
-    EvseSetup,
-    Health,
-    HealthChanged,
-    Line,
-    Meter,
-    MeterSetup,
-    RegisterSetup,
-    Sink,
-    UnitFigures,
-    Wire,
-)
+from drivers.api import BusFigures, Evse, Health, HealthChanged, Meter, Sink, UnitFigures
 from drivers.modbus import pdu
 from drivers.modbus.blocks import packing
 from drivers.modbus.evse import ModbusEvse
@@ -31,6 +18,7 @@ from drivers.modbus.survey_guest import Guest
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import RTU, TCP, Timing, Unit
 from drivers.profile_schema import DeviceProfile, Table
+from drivers.setups import EvseSetup, Line, MeterSetup, RegisterSetup, Wire
 
 FAST_RTU_S = 1.0
 FAST_TCP_S = 0.5

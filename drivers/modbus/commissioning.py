@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 
-from drivers.api import DeviceError, EvseSetup, Fault
+from drivers.api import DeviceError, Fault
 from drivers.modbus.codec import floor_to_grid
 from drivers.modbus.registers import Registers
 from drivers.modbus.scheduler import Urgency
 from drivers.profile_schema import DeviceProfile
+from drivers.setups import EvseSetup
 
 TRIES = 2
 

@@ -11,7 +11,6 @@ from drivers.api import (
     DeviceError,
     EvseRead,
     EvseReading,
-    EvseSetup,
     FallBack,
     Fault,
     Health,
@@ -33,6 +32,7 @@ from drivers.modbus.setpoints import Target, on_grid, target
 from drivers.modbus.tag import TagRegister
 from drivers.modbus.upkeep import Upkeep
 from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Watchdog
+from drivers.setups import EvseSetup
 
 RETRY_S = 1.0
 """Pause between attempts to write the fail-safe current, and to reduce a lost outlet."""

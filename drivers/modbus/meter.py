@@ -2,7 +2,7 @@
 
 import time
 
-from drivers.api import Health, HealthChanged, MeterRead, MeterReading, MeterSetup, Sink, Wire
+from drivers.api import Health, HealthChanged, MeterRead, MeterReading, Sink
 from drivers.modbus import codec
 from drivers.modbus.blocks import Packing, packing, plan
 from drivers.modbus.poller import ANSWERS, Poller, PollPlan
@@ -11,6 +11,7 @@ from drivers.modbus.reading import CURRENTS, POWERS, Image, meter_reading, meter
 from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Scheduler
 from drivers.profile_schema import DeviceProfile
+from drivers.setups import MeterSetup, Wire
 
 
 def _fast(profile: DeviceProfile, fits: Packing) -> Wanted:

@@ -7,11 +7,11 @@ how often each device is read, how busy the wire is, how long a cut of all charg
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from drivers.api import Line, Wire
 from drivers.modbus import codec
 from drivers.modbus.blocks import RTU_CHARS, TURNAROUND_S, Block, Chars, char_s, chars, gap_s, packing, plan
 from drivers.modbus.reading import CURRENTS, POWERS, evse_registers, meter_registers
 from drivers.profile_schema import DeviceProfile
+from drivers.setups import Line, Wire
 
 SLOW_S = 10.0
 """Period of what is read seldom."""

@@ -13,7 +13,8 @@ from typing import Protocol
 import serial
 from serial.rs485 import RS485Settings
 
-from drivers.api import DeviceError, Fault, Line
+from drivers.api import DeviceError, Fault
+from drivers.setups import Line
 
 TIOCGRS485 = 0x542E
 RS485_ENABLED = 1

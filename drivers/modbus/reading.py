@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from drivers.api import EvseReading, EvState, MeterReading, MeterSetup, Phases
+from drivers.api import EvseReading, EvState, MeterReading, Phases
 from drivers.modbus import codec
 from drivers.modbus.codec import Point
 from drivers.profile_schema import MEASURED, DeviceProfile, StateMap, TagRules
+from drivers.setups import MeterSetup
 
 CURRENTS = ("current_l1", "current_l2", "current_l3")
 VOLTAGES = ("voltage_l1", "voltage_l2", "voltage_l3")

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.api import DeviceError, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.modbus import pdu
 from drivers.modbus.ascii import ASCII
 from drivers.modbus.blocks import char_s, gap_s
@@ -17,6 +17,7 @@ from drivers.modbus.link import Answer, Done
 from drivers.modbus.pdu import Request
 from drivers.modbus.port import Port, SerialPort
 from drivers.modbus.timers import Alarm, Deadline, TimerFd
+from drivers.setups import Line
 
 BABBLE_S = 1.0
 """A line that is not silent for this long has another master or a fault."""

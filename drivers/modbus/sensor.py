@@ -2,7 +2,7 @@
 
 import time
 
-from drivers.api import Health, HealthChanged, RegisterSetup, SensorRead, Sink
+from drivers.api import Health, HealthChanged, SensorRead, Sink
 from drivers.modbus import codec
 from drivers.modbus.blocks import Packing
 from drivers.modbus.codec import Point
@@ -11,6 +11,7 @@ from drivers.modbus.reading import Image
 from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Scheduler
 from drivers.profile_schema import WIDTHS
+from drivers.setups import RegisterSetup
 
 NAME = "value"
 ALONE = Packing(longest=4, hole=0, max_block=4)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from drivers.api import EvseSetup, Setpoint
+from drivers.api import Setpoint
 from drivers.profile_schema import CurrentSetpoint, DeviceProfile
+from drivers.setups import EvseSetup
 
 WHOLE_AMPERE_MA = 1000
 """A charger may keep a setpoint rounded down to whole amperes (seen with older firmware)."""

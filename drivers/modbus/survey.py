@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
 
-from drivers.api import DeviceError, Fault, Health, Line, Wire
+from drivers.api import DeviceError, Fault, Health
 from drivers.modbus import codec, pdu
 from drivers.modbus.link import Answer
 from drivers.modbus.rtu import RtuLink
@@ -14,6 +14,7 @@ from drivers.modbus.scheduler import Asks, Scheduler, Urgency
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import TCP, Timing
 from drivers.profile_schema import DeviceProfile, Register
+from drivers.setups import Line, Wire
 
 PATIENT_RTU = Timing(first_s=0.4, floor_s=0.2)
 """Nobody waits for a wire that a tool has alone."""

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from drivers.api import DeviceError, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.modbus.blocks import char_s, gap_s
 from drivers.modbus.frames import frame
 from drivers.modbus.pdu import Request
 from drivers.modbus.port import Port, SerialPort
 from drivers.modbus.survey_frames import Heard, Reply, judge
+from drivers.setups import Line
 
 SETTLE_S = 0.02
 """An adapter on USB may hold bytes back this long."""

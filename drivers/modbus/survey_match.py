@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from drivers.api import DeviceError, Fault, Line, Wire
+from drivers.api import DeviceError, Fault
 from drivers.modbus import codec, pdu
 from drivers.modbus.link import Answer
 from drivers.modbus.pdu import ExceptionAnswerError, Request
 from drivers.modbus.probing import Probing
 from drivers.modbus.scheduler import Asks, Urgency
 from drivers.profile_schema import DeviceProfile, Probe, Register
+from drivers.setups import Line, Wire
 
 VOLTS = (80, 300)
 HERTZ = (45, 65)

@@ -5,11 +5,12 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.api import DeviceError, Endpoint, Fault
+from drivers.api import DeviceError, Fault
 from drivers.modbus import pdu
 from drivers.modbus.link import Answer, Done
 from drivers.modbus.pdu import Request
 from drivers.modbus.timers import Deadline
+from drivers.setups import Endpoint
 
 CONNECT_S = 3.0
 MOST = 8

@@ -4,10 +4,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
-from drivers.api import ReaderSetup, Sink, TokenReader
+from drivers.api import Sink, TokenReader
 from drivers.profile import DeviceProfile
 from drivers.rfid.pcsc import PcscReader
 from drivers.rfid.reader import SerialReader
+from drivers.setups import ReaderSetup
 
 
 class RunningReader(TokenReader, Protocol):

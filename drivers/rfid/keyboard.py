@@ -11,12 +11,13 @@ from functools import partial
 
 import evdev
 
-from drivers.api import DeviceError, Fault, Feedback, Health, HealthChanged, ReaderSetup, Sink, TokenRead
+from drivers.api import DeviceError, Fault, Feedback, Health, HealthChanged, Sink, TokenRead
 from drivers.profile import DeviceProfile
 from drivers.rfid import ascii_line
 from drivers.rfid.keys import ENTER, KEY, Event, text_of
 from drivers.rfid.listening import STALE_S
 from drivers.rfid.presence import Presence
+from drivers.setups import ReaderSetup
 
 REOPEN_S = 1.0
 

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from functools import partial
 
-from drivers.api import DeviceError, Fault, Feedback, Health, HealthChanged, ReaderSetup, Sink, TokenRead
+from drivers.api import DeviceError, Fault, Feedback, Health, HealthChanged, Sink, TokenRead
 from drivers.profile import DeviceProfile
 from drivers.rfid.pcsc_session import Session, opened
 from drivers.rfid.presence import Presence
 from drivers.rfid.worker import Worker
+from drivers.setups import ReaderSetup
 
 REOPEN_S = 1.0
 LOOK_EVERY_S = 0.15

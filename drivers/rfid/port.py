@@ -6,7 +6,8 @@ import termios
 
 import serial
 
-from drivers.api import DeviceError, Fault, Line
+from drivers.api import DeviceError, Fault
+from drivers.setups import Line
 
 QUIET_S = 0.05
 QUIET_TRIES = 20

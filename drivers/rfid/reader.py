@@ -5,7 +5,7 @@ import logging
 from contextlib import closing
 from functools import partial
 
-from drivers.api import DeviceError, Feedback, Health, HealthChanged, Line, ReaderSetup, Sink, TokenRead
+from drivers.api import DeviceError, Feedback, Health, HealthChanged, Sink, TokenRead
 from drivers.profile import DeviceProfile
 from drivers.rfid import ascii_line, rdm6300
 from drivers.rfid.dialogue import Dialogue, Ears
@@ -14,6 +14,7 @@ from drivers.rfid.pn532 import Pn532
 from drivers.rfid.port import Port
 from drivers.rfid.presence import Presence
 from drivers.rfid.twn4 import Twn4
+from drivers.setups import Line, ReaderSetup
 
 REOPEN_S = 1.0
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.client.base import ModbusBaseClient
 
-from drivers.api import Endpoint, Line
 from drivers.modbus import pdu
 from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.setups import Endpoint, Line
 from tests.bench.bus_rig import LineSettings, WrongValueError, engine, serial_slaves, tcp_slaves
 from tests.bench.bus_slave import word
 from tests.bench.rows import Row

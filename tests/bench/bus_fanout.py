@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from drivers.api import Endpoint, Line
 from drivers.modbus.blocks import char_s, gap_s, packing, plan
 from drivers.modbus.codec import point
 from drivers.modbus.reading import evse_registers
 from drivers.profile import builtin_folder, catalogue
+from drivers.setups import Endpoint, Line
 from tests.bench.bus_rig import LineSettings, serial_slaves, tcp_slaves
 from tests.bench.bus_site import Charger, Model, polled, word_at
 from tests.bench.calibration import quiet

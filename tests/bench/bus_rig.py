@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.api import DeviceError, Endpoint, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.modbus import pdu
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import RTU, TCP, Timing
+from drivers.setups import Endpoint, Line
 from tests.bench.bus_slave import Tally, word
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
-from drivers.api import Endpoint, Health, Line
+from drivers.api import Health
 from drivers.modbus import pdu
 from drivers.modbus.blocks import Packing
 from drivers.modbus.codec import Point
@@ -14,6 +14,7 @@ from drivers.modbus.poller import Poller, PollPlan
 from drivers.modbus.reading import Image
 from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Scheduler, Urgency
+from drivers.setups import Endpoint, Line
 from tests.bench.bus_rig import WrongValueError, engine
 from tests.bench.bus_slave import word
 

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.api import Line
 from drivers.modbus.blocks import gap_s
+from drivers.setups import Line
 from tests.bench.bus_rig import LineSettings, Report, Slaves, WrongValueError, serial_slaves
 from tests.bench.bus_site import Model, polled
 from tests.bench.calibration import quiet

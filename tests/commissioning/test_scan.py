@@ -10,11 +10,11 @@ from controller.commissioning.can_scan import line_of, module_tables
 from controller.commissioning.scan import hosts, numbers
 from controller.config.document import CanTable, StackTable
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE
-from drivers.api import Endpoint
 from drivers.can.frame import Slcan, SocketCan, Socketcand
 from drivers.can.module_profile import catalogue
 from drivers.can.scan import Modules
 from drivers.profile import builtin_folder
+from drivers.setups import Endpoint
 from sim.can.modules import SimInfyPower, SimUuGreen
 from sim.can.ports import SlcanPty, SocketcandServer
 from sim.can.source import Battery, Stage

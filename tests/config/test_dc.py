@@ -8,9 +8,9 @@ import pytest
 from controller.config.problems import ConfigError
 from controller.config.proof import load, notes, proof
 from controller.config.read import read
-from drivers.api import DcSetup
 from drivers.can.frame import CanLine, Slcan, SocketCan, Socketcand
 from drivers.profile import builtin_folder
+from drivers.setups import DcSetup
 from tests.config.conftest import Desk, Edit
 
 DC = Path(__file__).with_name("dc.toml")

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from controller.config.document import EvseTable, MeterTable, RtuTable, TcpTable
 from controller.config.fragment import fragment
-from drivers.api import Endpoint, Line
 from drivers.modbus.survey_match import Confidence, Match
 from drivers.profile import DeviceProfile, builtin_folder, load
 from drivers.scan import Device
+from drivers.setups import Endpoint, Line
 
 METER = load(builtin_folder() / "meters" / "eastron-sdm630-v2.toml")
 TWIN = load(builtin_folder() / "meters" / "eastron-sdm54.toml")

@@ -10,7 +10,7 @@ from controller.config.read import read
 from controller.mqtt.slice import MqttSlice
 from controller.runtime.limit_slices import InputSlice, LimitSlice, Source, Unit
 from controller.runtime.slices import SensorSlice
-from drivers.api import FileSetup, LineSetup, RegisterSetup
+from drivers.setups import FileSetup, LineSetup, RegisterSetup
 from tests.config.conftest import Desk
 
 ZONE = ("[web]", 'time_zone = "Europe/Berlin"\n\n[web]')

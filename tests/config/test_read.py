@@ -7,8 +7,9 @@ from controller.charging.records import Route
 from controller.charging.tokens import BilledBy, SiteAccount
 from controller.config.problems import ConfigError
 from controller.config.read import read
-from drivers.api import Endpoint, EvseSetup, Line, Phases
+from drivers.api import Phases
 from drivers.profile import builtin_folder
+from drivers.setups import Endpoint, EvseSetup, Line
 from tests.config.conftest import Desk, Edit
 
 

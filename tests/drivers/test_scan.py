@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from drivers.api import DeviceError, Endpoint, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.modbus.pdu import Request
 from drivers.modbus.survey_frames import Heard, judge
 from drivers.modbus.survey_line import ForeignMasterError, Patience
@@ -16,6 +16,7 @@ from drivers.modbus.survey_match import Confidence, Match, named, rank
 from drivers.profile import builtin_folder, load
 from drivers.profile_schema import DeviceProfile
 from drivers.scan import Device, Scan, Wanted, likely_units, scan_serial, scan_tcp, settings
+from drivers.setups import Endpoint, Line
 from tests.drivers.modbus.conftest import PtyStation, TcpStation, checksum
 
 QUICK = Patience(listen_s=0.25, doubt_s=0.25, answer_s=0.06, again_s=0.2, spacing_s=0.01)

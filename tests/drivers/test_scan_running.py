@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from drivers.api import DeviceEvent, Endpoint, Health, HealthChanged, Line, MeterRead, MeterSetup
+from drivers.api import DeviceEvent, Health, HealthChanged, MeterRead
 from drivers.modbus.bus import ModbusBus
 from drivers.profile import builtin_folder, load
 from drivers.profile_schema import DeviceProfile
 from drivers.scan import Device, Scan, Visit, Wanted, scan_running, scan_serial
+from drivers.setups import Endpoint, Line, MeterSetup
 from tests.drivers.modbus.conftest import TcpStation, wait_until
 from tests.drivers.test_scan import PROFILES, QUICK, Wire, open_wire, sdm630
 

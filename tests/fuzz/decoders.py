@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from drivers.api import DeviceError, EvState, MeterSetup
+from drivers.api import DeviceError, EvState
 from drivers.dc.demand import demand_of
 from drivers.modbus import codec, pdu
 from drivers.modbus.ascii import Search as TextSearch
@@ -30,6 +30,7 @@ from drivers.modbus.tcp import Connection
 from drivers.profile import DeviceProfile, builtin_folder, catalogue
 from drivers.profile_schema import TARGETS as TARGETS_OF_SECC
 from drivers.profile_schema import Supply, Table
+from drivers.setups import MeterSetup
 from tests.fuzz.can_decoders import can_error_frame, power_module_frame, slcan_text, socketcand_text
 from tests.fuzz.pieces import loop, pieces
 from tests.fuzz.rfid_decoders import (

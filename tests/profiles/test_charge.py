@@ -14,22 +14,18 @@ import pytest
 from drivers.api import (
     DeviceError,
     DeviceEvent,
-    Endpoint,
     Evse,
-    EvseSetup,
     EvState,
     Health,
     HealthChanged,
-    Line,
     Meter,
     MeterReading,
-    MeterSetup,
     Setpoint,
-    Wire,
 )
 from drivers.modbus.bus import ModbusBus
 from drivers.modbus.meter import has_signs
 from drivers.profile import DeviceProfile, builtin_folder, catalogue
+from drivers.setups import Endpoint, EvseSetup, Line, MeterSetup, Wire
 from sim.modbus_server import TcpBus
 from sim.physics import Ev, EvSpec
 from sim.scenario_file import parse_scenario

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from drivers.api import Endpoint, Line
-from drivers.api import Wire as BusWire
 from drivers.modbus.meter import has_signs
 from drivers.profile import DeviceProfile, builtin_folder, catalogue, load
 from drivers.profile_folder import kind_of
 from drivers.profile_kinds import load_any
 from drivers.rules.registers import PROTECTIVE
+from drivers.setups import Endpoint, Line
+from drivers.setups import Wire as BusWire
 from tests.profiles.known import CHARGERS, DIRECTIONLESS, METERS, SPACING_MS, Wire
 from tests.profiles.vectors import VECTORS
 

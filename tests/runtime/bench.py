@@ -34,8 +34,9 @@ from controller.runtime.slices import BusSlice, EvseSlice, MeterSlice, PlantSlic
 from controller.runtime.taps import STATE_KEY, ReaderFacts, TapDesk
 from controller.runtime.wires import Component
 from controller.store.store import Store
-from drivers.api import Endpoint, EvseSetup, EvState, MeterSetup, Phases, ReaderSetup, Sink
+from drivers.api import EvState, Phases, Sink
 from drivers.profile import DeviceProfile, builtin_folder, load
+from drivers.setups import Endpoint, EvseSetup, MeterSetup, ReaderSetup
 from tests.runtime.push_evse import PushBus, PushCluster, PushEvse, PushInput, PushMeter, PushReader
 
 if TYPE_CHECKING:

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from drivers.api import (
     NO_CURRENT,
     Capabilities,
-    DcSetup,
     DeviceError,
     Evse,
     EvseRead,
     EvseReading,
-    EvseSetup,
     EvState,
     FallBack,
     Fault,
@@ -28,15 +26,14 @@ from drivers.api import (
     Meter,
     MeterRead,
     MeterReading,
-    MeterSetup,
     Phases,
-    RegisterSetup,
     SensorRead,
     Setpoint,
     Sink,
     TokenRead,
 )
 from drivers.profile import DeviceProfile
+from drivers.setups import DcSetup, EvseSetup, MeterSetup, RegisterSetup
 
 if TYPE_CHECKING:
     from drivers.dc.plan import ClusterPlan

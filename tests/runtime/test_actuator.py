@@ -9,7 +9,8 @@ import pytest
 from controller.clock import Clock
 from controller.runtime import actuator as actuator_module
 from controller.runtime.actuator import Actuator
-from drivers.api import DeviceError, DeviceEvent, EvseSetup, Fault, Setpoint
+from drivers.api import DeviceError, DeviceEvent, Fault, Setpoint
+from drivers.setups import EvseSetup
 from tests.runtime.bench import until
 from tests.runtime.push_evse import PushEvse
 

@@ -17,7 +17,7 @@ from controller.runtime.limits import LimitBook
 from controller.runtime.slices import SensorSlice
 from controller.store.errors import StoreError
 from controller.store.store import Store
-from drivers.api import FileSetup
+from drivers.setups import FileSetup
 from tests.runtime.bench import Bench, evse_slice, plant_slice, until
 from tests.runtime.conftest import Disk
 

@@ -18,7 +18,8 @@ from controller.charging.rows import RowError
 from controller.charging.session import Running, SampleTaken, StopAsked
 from controller.runtime.slices import EvseSlice
 from controller.store.store import Commit
-from drivers.api import EvseSetup, EvState
+from drivers.api import EvState
+from drivers.setups import EvseSetup
 from tests.runtime.bench import BOB, Bench, bus_slice, evse_slice, meter_slice, plant_slice, reader_slice, until
 from tests.runtime.conftest import Disk
 

@@ -12,10 +12,10 @@ from controller.charging.found import KnownView, ScanState, ScanView
 from controller.clock import Clock
 from controller.runtime.scanning import ONLY_THIS, Scanning, ScanningParts
 from controller.runtime.supervise import Supervised
-from drivers.api import Line, MeterSetup
 from drivers.modbus.bus import ModbusBus
 from drivers.profile import ProfileError, builtin_folder, load
 from drivers.profile_schema import DeviceProfile
+from drivers.setups import Line, MeterSetup
 from tests.drivers.modbus.conftest import PtyStation, wait_until
 from tests.drivers.test_scan import sdm630
 

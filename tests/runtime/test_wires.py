@@ -14,22 +14,12 @@ from controller.charging.records import TransactionEnded, TransactionUpdated
 from controller.charging.tokens import BilledBy, SiteAccount
 from controller.charging.view import DeviceView, EvseView
 from controller.runtime.slices import BusSlice, EvseSlice, PlantSlice
-from drivers.api import (
-    DcSetup,
-    DeviceError,
-    EvseReading,
-    EvseSetup,
-    EvState,
-    Fault,
-    Health,
-    Phases,
-    StackSetup,
-    SwitchSetup,
-)
+from drivers.api import DeviceError, EvseReading, EvState, Fault, Health, Phases
 from drivers.can.frame import SocketCan
 from drivers.can.module_profile import ModuleModel, catalogue
 from drivers.dc.plan import OutletPlan, StackPlan, clusters
 from drivers.profile import builtin_folder
+from drivers.setups import DcSetup, EvseSetup, StackSetup, SwitchSetup
 from tests.runtime import bench as bench_module
 from tests.runtime.bench import ALICE, ROUTE, Bench, bus_slice, evse_slice, plant_slice, profile, until
 

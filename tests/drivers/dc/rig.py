@@ -7,16 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from drivers.api import (
-    DcSetup,
-    DeviceEvent,
-    Endpoint,
-    EvseRead,
-    HealthChanged,
-    Setpoint,
-    StackSetup,
-    SwitchSetup,
-)
+from drivers.api import DeviceEvent, EvseRead, HealthChanged, Setpoint
 from drivers.can.frame import Socketcand
 from drivers.can.host import CanWire
 from drivers.can.module_profile import ModuleModel
@@ -25,6 +16,7 @@ from drivers.dc.mover import Patience
 from drivers.dc.plan import ClusterPlan, OutletPlan, StackPlan
 from drivers.modbus.bus import ModbusBus
 from drivers.profile import builtin_folder, load
+from drivers.setups import DcSetup, Endpoint, StackSetup, SwitchSetup
 from sim.can.modules import SimModule
 from sim.can.ports import SocketcandServer
 from sim.can.source import Stage

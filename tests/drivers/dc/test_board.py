@@ -5,10 +5,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from drivers.api import DeviceEvent, Endpoint
+from drivers.api import DeviceEvent
 from drivers.dc.board import Board
 from drivers.modbus.bus import ModbusBus
 from drivers.modbus.reading import Image
+from drivers.setups import Endpoint
 from tests.drivers.can.rig import until
 from tests.drivers.dc.rig import BOARD, Server
 

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import pytest
 
-from drivers.api import StackSetup, SwitchSetup
 from drivers.dc.plan import ClusterPlan, OutletPlan, StackPlan, clusters, problems
 from drivers.profile import builtin_folder, load
+from drivers.setups import StackSetup, SwitchSetup
 from tests.drivers.dc.rig import INFY, UU, model, outlet_plan, stack_plan
 
 OF = model(UU)

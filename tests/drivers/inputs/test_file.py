@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from drivers.api import DeviceEvent, FileSetup, Health, HealthChanged, SensorRead
+from drivers.api import DeviceEvent, Health, HealthChanged, SensorRead
 from drivers.inputs.file import FileInput
+from drivers.setups import FileSetup
 
 
 @asynccontextmanager

@@ -10,9 +10,10 @@ import gpiod
 import pytest
 from gpiod.line import Bias, Direction, Edge, Value
 
-from drivers.api import DeviceEvent, Health, HealthChanged, LineSetup, SensorRead
+from drivers.api import DeviceEvent, Health, HealthChanged, SensorRead
 from drivers.inputs import gpio
 from drivers.inputs.gpio import GpioInput
+from drivers.setups import LineSetup
 
 SETUP = LineSetup("fire", "/dev/gpiochip0", 17, "pull-up", 20)
 

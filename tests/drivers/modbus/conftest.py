@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from drivers.api import DeviceEvent, Endpoint, EvseSetup, Line, MeterSetup
+from drivers.api import DeviceEvent
 from drivers.modbus.bus import ModbusBus
 from drivers.modbus.unit import Timing
 from drivers.profile import DeviceProfile, load
+from drivers.setups import Endpoint, EvseSetup, Line, MeterSetup
 
 QUICK = Timing(first_s=0.15, floor_s=0.15, ceiling_s=0.3)
 

@@ -10,7 +10,7 @@ import pytest
 from pymodbus.framer.ascii import FramerAscii
 from pymodbus.pdu import DecodePDU
 
-from drivers.api import DeviceError, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.modbus import pdu
 from drivers.modbus.ascii import LONGEST, Search, frame, lrc
 from drivers.modbus.blocks import char_s
@@ -18,6 +18,7 @@ from drivers.modbus.bus import ModbusBus
 from drivers.modbus.link import Answer
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.unit import Timing
+from drivers.setups import Line
 from sim.bus_faults import Fault as SimFault
 from sim.bus_faults import Faults
 from sim.clock import SimClock

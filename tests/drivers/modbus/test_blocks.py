@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.api import Endpoint, Line
 from drivers.modbus.blocks import Packing, packing, plan
 from drivers.modbus.codec import Point
 from drivers.profile_schema import Table
+from drivers.setups import Endpoint, Line
 
 WORD = Point("x", "holding", 0, 1, "u16", True, Fraction(1), None, None, (), None, True)
 

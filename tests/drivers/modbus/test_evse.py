@@ -11,19 +11,18 @@ import pytest
 
 from drivers.api import (
     DeviceError,
-    Endpoint,
     EvseRead,
     EvState,
     Fault,
     Health,
     HealthChanged,
-    Line,
     MeterRead,
     Phases,
     Setpoint,
     TokenRead,
     Unlocker,
 )
+from drivers.setups import Endpoint, Line
 
 Until = Callable[..., Awaitable[None]]
 HEARTBEAT = '[watchdog]\nmethod = "heartbeat"\nvalue = 21930\n'

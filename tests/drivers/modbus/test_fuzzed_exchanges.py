@@ -9,12 +9,13 @@ from random import Random
 
 import pytest
 
-from drivers.api import DeviceError, Endpoint, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.modbus import pdu
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import RTU, TCP
+from drivers.setups import Endpoint, Line
 from tests.drivers.modbus.adversary import UNITS, MemoryPort, MemoryTransport, Slaves
 from tests.drivers.modbus.virtual_time import LoopAlarm, run_virtually
 

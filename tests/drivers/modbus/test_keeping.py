@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from drivers.api import Endpoint, Health, HealthChanged, Setpoint
+from drivers.api import Health, HealthChanged, Setpoint
+from drivers.setups import Endpoint
 
 Until = Callable[..., Awaitable[None]]
 LIMIT, BEAT = 20, 1010

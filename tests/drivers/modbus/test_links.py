@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from drivers.api import DeviceError, Endpoint, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.modbus import pdu
 from drivers.modbus.blocks import gap_s
 from drivers.modbus.link import Answer
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.tcp import TcpLink
+from drivers.setups import Endpoint, Line
 
 READ = pdu.read(1, "holding", address=10, count=2)
 WAIT_S = 0.15

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from drivers.api import Endpoint, Line
 from drivers.modbus.bus import ModbusBus
 from drivers.modbus.rtu import RtuLink
 from drivers.profile import DeviceProfile, builtin_folder, catalogue
+from drivers.setups import Endpoint, Line
 
 
 def with_pipeline(profile: DeviceProfile, pipeline: int) -> DeviceProfile:

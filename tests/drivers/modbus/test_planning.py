@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from drivers.api import Endpoint, Line
 from drivers.modbus.planning import Device, forecast
 from drivers.profile import DeviceProfile
+from drivers.setups import Endpoint, Line
 
 LINE = Line("p", 19200, "N", 1)
 

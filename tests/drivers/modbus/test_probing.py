@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from drivers.api import DeviceError, Endpoint, Fault, Health, HealthChanged, MeterRead, Phases, Setpoint
+from drivers.api import DeviceError, Fault, Health, HealthChanged, MeterRead, Phases, Setpoint
 from drivers.profile import DeviceProfile, load
+from drivers.setups import Endpoint
 
 Until = Callable[..., Awaitable[None]]
 LIMIT = 20

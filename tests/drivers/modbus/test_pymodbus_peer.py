@@ -10,8 +10,9 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from drivers.api import DeviceError, Endpoint, Fault
+from drivers.api import DeviceError, Fault
 from drivers.modbus.bus import ModbusBus
+from drivers.setups import Endpoint
 from sim.scenario_file import parse_scenario
 from sim.world import World
 from tests.sim.sites import evse, scenario

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from drivers.api import EvState, MeterReading, MeterSetup, Phases
+from drivers.api import EvState, MeterReading, Phases
 from drivers.modbus import codec
 from drivers.modbus.reading import Sample, evse_reading, meter_reading, meter_registers, shown_tag, uid
 from drivers.profile import DeviceProfile, builtin_folder, load
+from drivers.setups import MeterSetup
 
 
 def image(profile: Any, **raw: int) -> dict[str, Sample]:

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.api import DeviceError, Endpoint, Fault, Health, HealthChanged, Line
+from drivers.api import DeviceError, Fault, Health, HealthChanged
 from drivers.modbus import pdu
 from drivers.modbus.bus import ModbusBus
 from drivers.modbus.frames import crc
 from drivers.modbus.scheduler import Scheduler, Urgency
 from drivers.modbus.unit import Timing, Unit
+from drivers.setups import Endpoint, Line
 
 Until = Callable[..., Awaitable[None]]
 

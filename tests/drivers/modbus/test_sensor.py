@@ -10,8 +10,9 @@ from fractions import Fraction
 
 import pytest
 
-from drivers.api import DeviceEvent, Endpoint, Health, HealthChanged, RegisterSetup, SensorRead
+from drivers.api import DeviceEvent, Health, HealthChanged, SensorRead
 from drivers.modbus.bus import ModbusBus
+from drivers.setups import Endpoint, RegisterSetup
 from sim.bus_faults import Fault, Faults
 from sim.clock import SimClock
 from sim.modbus_server import Slaves, TcpBus

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from drivers.api import DeviceError, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.modbus.port import SerialPort
 from drivers.modbus.timers import Deadline, TimerFd
+from drivers.setups import Line
 from tests.drivers.modbus.virtual_time import run_virtually
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from drivers.api import Endpoint, Health, HealthChanged
+from drivers.api import Health, HealthChanged
+from drivers.setups import Endpoint
 
 Until = Callable[..., Awaitable[None]]
 TIMEOUT, FAILSAFE, STANDBY = 1000, 1001, 1002

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from drivers.api import DeviceEvent, Health, HealthChanged, ReaderSetup, TokenRead
+from drivers.api import DeviceEvent, Health, HealthChanged, TokenRead
 from drivers.profile import DeviceProfile, builtin_folder, load
 from drivers.rfid.build import RunningReader, build_reader
+from drivers.setups import ReaderSetup
 
 
 def profile_of(name: str) -> DeviceProfile:

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from drivers.api import ReaderSetup
 from drivers.profile import builtin_folder, load
 from drivers.rfid.build import build_reader
 from drivers.rfid.keyboard import KeyboardReader
 from drivers.rfid.pcsc import PcscReader
 from drivers.rfid.reader import SerialReader
+from drivers.setups import ReaderSetup
 from tests.drivers.rfid.heard import Heard
 
 READERS = sorted((builtin_folder() / "readers").glob("*.toml"))

@@ -11,9 +11,10 @@ from typing import Any
 import evdev
 import pytest
 
-from drivers.api import Feedback, Health, ReaderSetup
+from drivers.api import Feedback, Health
 from drivers.profile import ProfileError, builtin_folder, load
 from drivers.rfid.keyboard import KeyboardReader
+from drivers.setups import ReaderSetup
 from tests.drivers.rfid.heard import Heard, profile_of, running, until
 
 KEY_OF = {"1": 2, "2": 3, "3": 4, "4": 5, "5": 6, "6": 7, "7": 8, "8": 9, "9": 10, "0": 11}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from drivers.api import DeviceError, Fault, Line
+from drivers.api import DeviceError, Fault
 from drivers.rfid.port import LARGEST, Port
+from drivers.setups import Line
 
 
 class Pair:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import serial
 
-from drivers.api import DeviceEvent, Feedback, Health, HealthChanged, ReaderSetup, TokenRead, TokenReader
+from drivers.api import DeviceEvent, Feedback, Health, HealthChanged, TokenRead, TokenReader
 from drivers.profile import DeviceProfile, builtin_folder, load
 from drivers.rfid.reader import SerialReader, line_of
+from drivers.setups import ReaderSetup
 
 RDM = b"\x020100ABCDEF88\x03"
 
