@@ -69,11 +69,13 @@ def _floor(evse: Watched, answered: _Answered) -> int:
 
 
 def _raise(evse: Watched, from_ma: int, left: Sequence[int], answered: _Answered) -> Emission:
+    request = answered.question.requests[evse.point.id]
+    wanted = answered.shares[evse.point.id].current_ma
+    if _not_worth_it(evse, from_ma, wanted, request.most_ma):
+        return Emission(from_ma)  # it has what it may: what binds its share is its reason
     raised_s = evse.memory.raised_s
     if raised_s is not None and answered.now_s - raised_s < _between_raises_s(evse):
         return Emission(from_ma, delayed=True)
-    request = answered.question.requests[evse.point.id]
-    wanted = answered.shares[evse.point.id].current_ma
     own_ma = max(evse.counted_ma, from_ma)
     links = answered.question.links[evse.point.id]
     free = _free_ma(links, left) + own_ma

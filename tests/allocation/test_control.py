@@ -129,6 +129,20 @@ def test_r7_a_raise_follows_a_raise_by_five_seconds_and_a_cut_comes_at_once() ->
     assert got == [20, 20, 20, 20, 20, 32, 32, 32, 32, 10, 32, 32]
 
 
+def test_r37_a_trifle_that_is_not_handed_on_is_no_raise_to_come() -> None:
+    site = replace(ONE, evses=(replace(ONE.evses[0], step_ma=100),))
+    evse, memory = charging("A", 0.0, 10), Memory()
+    kinds_seen: list[ReasonKind] = []
+    for second in range(1, 60):
+        most = Limit("landlord", Scope.CIRCUIT, "main", 10_000 if second < 30 else 10_300)
+        memory, plan = tick(site, memory, image(float(second), [evse], [most]))
+        evse = obeyed(evse, plan, second + 0.5)
+        kinds_seen.append(plan.evses[0].reason.kind)
+    assert setpoints(plan) == {"A": 10_000}
+    assert plan.evses[0].reason.text() == "limit: landlord"
+    assert ReasonKind.RAISE_DELAY not in kinds_seen
+
+
 def test_r7_never_between_zero_and_the_minimum_and_a_token_can_raise_it() -> None:
     site = layout([circuit("main", 9)], [point("A")])
     assert setpoints(run(site, [image(0.0, [plugged("A", -0.5)])])) == {"A": 9000}
