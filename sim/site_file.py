@@ -1,6 +1,7 @@
 """Writes the site.toml with which a controller can run the simulated site."""
 
 import json
+import random
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -159,6 +160,12 @@ def _value(value: Value) -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below the ports that the system gives to connections: one of those could be taken before the page opens."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
