@@ -246,6 +246,7 @@ async def test_r38_a_page_that_cannot_be_loaded_does_not_end_control(
     await store.open()
     app = App(house.file, load(house.file), store=store, clock=Clock())
     task = asyncio.create_task(app.run(await app.prepare()))
+    await until(lambda: app._pages.alarm)
     await until(lambda: app._cycle.last_s is not None)
     await until(lambda: any("ImportError: no such module" in one for one in app.look().alarms))
     assert not task.done()
