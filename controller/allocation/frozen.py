@@ -3,7 +3,7 @@
 A steady load can look like that, so silence of the values alone proves nothing. Our own EVs do: when they must have
 drawn at least 2 A more or less than at the last change of the meter, for 3 s, and it has not moved by a milliampere
 or a watt, it does not measure any more (a CT that hangs loose, a gateway that repeats its last answer). When it
-moves again, only what it says from then on counts.
+moves again, only what it says after that counts: of the reading that moved, a part may have been read before.
 """
 
 from controller.allocation.memory import Metered, Sample
@@ -18,10 +18,13 @@ def observe(known: Metered | None, reading: MeterReading, *, least_ma: Phases, m
     sample = Sample(reading.t_s, reading.current_ma)
     if known is None:
         return Metered((sample,), reading, least_ma, most_ma)
+    if known.moves_again:
+        return Metered((sample,), reading, least_ma, most_ma)
     samples = (*known.samples, sample)[-2:]
     if not _same(known.newest, reading):
-        alive = samples[-1:] if is_frozen(known) else samples
-        return Metered(alive, reading, least_ma, most_ma)
+        if is_frozen(known):
+            return known._replace(newest=reading, samples=samples, moves_again=True)
+        return Metered(samples, reading, least_ma, most_ma)
     moved = any(
         low > most + MOVED_MA or high < least - MOVED_MA
         for low, high, least, most in zip(least_ma, most_ma, known.least_ma, known.most_ma, strict=True)

@@ -146,7 +146,8 @@ class Metered(NamedTuple):
     """The last two samples of a meter, oldest first, and what shows whether it is frozen.
 
     `least_ma` and `most_ma` are bounds of what the EVs drew when its values last changed; `disagrees_s`: since when
-    they draw so differently that it should have changed.
+    they draw so differently that it should have changed; `moves_again`: it did at last, and counts from the next
+    reading on.
     """
 
     samples: tuple[Sample, ...]
@@ -154,6 +155,7 @@ class Metered(NamedTuple):
     least_ma: Phases
     most_ma: Phases
     disagrees_s: float | None = None
+    moves_again: bool = False
 
 
 class Surplus(NamedTuple):

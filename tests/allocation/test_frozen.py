@@ -39,9 +39,29 @@ def test_a_difference_of_an_ampere_is_within_doubt() -> None:
 
 def test_a_current_or_power_that_moves_shows_that_it_lives_and_what_it_said_before_is_dropped() -> None:
     stuck = [(same(float(n)), 10.0 if n < 5 else 16.0) for n in range(20)]
-    moved = watch([*stuck, (replace(same(20.0), power_w=4711), 16.0)])
-    assert not is_frozen(moved)
-    assert [sample.t_s for sample in moved.samples] == [20.0]
+    moved = (replace(same(20.0), power_w=4711), 16.0)
+    assert is_frozen(watch([*stuck, moved])), "its currents may have been read before"
+    lives = watch([*stuck, moved, (replace(same(21.0), power_w=4711), 16.0)])
+    assert not is_frozen(lives)
+    assert [sample.t_s for sample in lives.samples] == [21.0]
+
+
+def test_a_reading_of_which_a_part_was_read_while_it_was_frozen_is_not_believed() -> None:
+    """With what the EV drew since, the building would seem larger than it can be."""
+    site = layout([circuit("main", 32, other_a=20, meter="grid")], [point("A")])
+    memory, set_a, plans = Memory(), 16.0, list[Plan]()
+    for second in range(1, 30):
+        drawn_a = 16.0 if second < 5 else 12.0 if second < 15 else 6.0
+        said = metered(second - 0.3, three(30 if second < 20 else 20))
+        if second == 20:
+            said = replace(said, current_ma=three(30))
+        now = charging("A", second - 0.2, set_a, three(drawn_a))
+        memory, plan = tick(site, memory, image(float(second), [now], grid=said))
+        plans.append(plan)
+        set_a = plan.evses[0].current_ma / 1000
+    assert plans[18].alarms, "frozen"
+    assert not plans[-1].alarms
+    assert min(plan.evses[0].current_ma for plan in plans) == 12_000
 
 
 def test_energy_and_voltage_that_move_do_not() -> None:

@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_S = 45.0
 """For a condition to come true on a machine that does other things as well; what passes needs a fraction."""
 POLL_S = 0.1
+KEPT = httpx.Limits(keepalive_expiry=1.0)
+"""Connections are kept for less than the servers keep them: none is closed while a request is on its way."""
 TAIL = 6000
 FORKED = ("controller", "sim")
 
@@ -151,9 +153,9 @@ class SiteUnderTest:
         command = ("-m", "sim", scenario, "--control", "127.0.0.1:0", "--out", str(self.folder), *arguments)
         await self.simulator.start(*command)
         address = await self.come_true(self._printed_address, "the simulator prints its address")
-        self._sim = httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, trust_env=False)
+        self._sim = httpx.AsyncClient(base_url=address, limits=KEPT, timeout=PATIENCE_S, trust_env=False)
         listen = tomllib.loads(self.config.read_text(encoding="utf-8"))["web"]["listen"]
-        self._page = httpx.AsyncClient(base_url=f"http://{listen}", timeout=10.0, trust_env=False)
+        self._page = httpx.AsyncClient(base_url=f"http://{listen}", limits=KEPT, timeout=10.0, trust_env=False)
 
     def _printed_address(self) -> str | None:
         assert self.simulator.alive, self.simulator.tail()
