@@ -33,10 +33,11 @@ LOWEST_A = 7.5
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one step took, in seconds."""
+    """What one step took, in seconds, and how many were thrown away before it because a slave was held up."""
 
     took_s: float
     below_s: float
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ def rows(wire: Wire, count: int) -> list[Row]:
         f"WHOLE CONTROLLER (ampyard run, store on disk, page on): {wire.said}, refreshed each 0.1 s and read each "
         f"0.05 s; all cars draw what they are offered; {count} steps of the building's load at random moments, "
         f"{BETWEEN_S[wire.name][0]:g} s or more apart; from the first registers that show more than the rating "
-        "to the acknowledgement after which"
+        "to the acknowledgement after which "
+        f"({sum(one.repeated for one in found)} steps were repeated because this machine held a slave up)"
     )
     last, below = f"{said} every charger has taken its lower setpoint", f"{said} the sum is below the rating"
     took, sank = [one.took_s for one in found], [one.below_s for one in found]
@@ -162,7 +164,7 @@ def _full(whole: Whole) -> None:
 def _climb(
     whole: Whole, count: int, rng: random.Random, *, between_s: tuple[float, float], tell: Callable[[Taken], None]
 ) -> None:
-    told, slips, left = 0, 0, 2 * count
+    told, slips, repeated, left = 0, 0, 0, 2 * count
     while told < count and left:
         left -= 1
         if min(whole.state()["limits_a"]) < LOWEST_A:
@@ -173,10 +175,13 @@ def _climb(
         found = whole.devices.ask(react_a=_step(whole, rng), within_s=WITHIN_S)
         if found["slips"] > slips and left:
             slips = found["slips"]  # a slave was held up and answered late: that is no step
+            repeated += 1
             continue
         told += 1
         good = found["took_s"] is not None and found["violations"] == 0
-        tell(Taken(found["took_s"], found["below_s"]) if good else Taken(math.inf, math.inf))
+        times = (found["took_s"], found["below_s"]) if good else (math.inf, math.inf)
+        tell(Taken(*times, repeated))
+        repeated = 0
 
 
 def _step(whole: Whole, rng: random.Random) -> float:
