@@ -4,6 +4,7 @@ Written from the frames of the user manual; it is strict where the chip is: deaf
 SAMConfiguration no search.
 """
 
+import time
 from collections.abc import Callable
 
 ACK = bytes([0x00, 0x00, 0xFF, 0x00, 0xFF, 0x00])
@@ -40,6 +41,10 @@ class SimPn532:
         """So many answers leave with a wrong checksum."""
         self.refuse_next = 0
         """So many commands are answered with the error frame."""
+        self.busy_s = 0.0
+        """After each command the whole process does nothing for so long, as on a busy machine."""
+        self.searches = True
+        """Without, it refuses each search."""
         self.commands: list[int] = []
         self.aborts = 0
 
@@ -52,8 +57,10 @@ class SimPn532:
         if self._searching:
             self._found()
 
-    def remove(self) -> None:
-        self._card = None
+    def remove(self, card: bytes | None = None) -> None:
+        """Take this card away, where it still lies there; None: any."""
+        if card is None or card == self._card:
+            self._card = None
 
     def receive(self, data: bytes) -> None:
         if self.deaf:
@@ -80,7 +87,7 @@ class SimPn532:
             self.aborts += 1
             del self._heard[: start + 4]
         elif (size, check) == (0xFF, 0x00):
-            self._send(self._last)
+            self._resend()
             del self._heard[: start + 4]
         elif (size + check) % 256 or size == NO_SUCH_FRAME:
             del self._heard[: start + 1]
@@ -96,6 +103,7 @@ class SimPn532:
         del self._heard[: begin + size + 1]
         if body[0] == 0xD4 and size > 1 and (sum(body) + check) % 256 == 0:
             self._obey(body[1], body[2:])
+            time.sleep(self.busy_s)
         return True
 
     def _obey(self, code: int, parameters: bytes) -> None:
@@ -110,7 +118,7 @@ class SimPn532:
         elif code == 0x14 and parameters[:1] == b"\x01":
             self._configured = True
             self._answer(b"\x15")
-        elif code == 0x4A and parameters == b"\x01\x00" and self._configured:
+        elif code == 0x4A and parameters == b"\x01\x00" and self._configured and self.searches:
             self._searching = True
             if self._card is not None:
                 self._found()
@@ -127,6 +135,9 @@ class SimPn532:
 
     def _answer(self, data: bytes) -> None:
         self._last = answer_frame(data)
+        self._resend()
+
+    def _resend(self) -> None:
         sent = bytearray(self._last)
         if self.damage_next:
             self.damage_next -= 1

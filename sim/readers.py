@@ -112,7 +112,7 @@ class SimReader:
                 task = asyncio.create_task(self._hold(frame, hold_s))
             else:
                 self.device.present(frame)
-                task = asyncio.create_task(self._lie(self.device, hold_s))
+                task = asyncio.create_task(self._lie(self.device, frame, hold_s))
             self._holds.add(task)
             task.add_done_callback(self._holds.discard)
 
@@ -123,9 +123,9 @@ class SimReader:
         self._holds.add(task)
         task.add_done_callback(self._holds.discard)
 
-    async def _lie(self, device: SimPn532 | SimTwn4, hold_s: float) -> None:
+    async def _lie(self, device: SimPn532 | SimTwn4, card: bytes, hold_s: float) -> None:
         await self._clock.sleep(hold_s)
-        device.remove()
+        device.remove(card)
 
     def _send(self, data: bytes) -> None:
         self._sent_s = monotonic_s()

@@ -19,9 +19,15 @@ class SimTwn4:
         self.beeps: list[tuple[int, ...]] = []
         """Volume, Hz, ms on, ms off; numbers low byte first."""
         self.deaf = False
+        self.deaf_to = b"none"
+        """How commands begin that it does not answer."""
         self.has_lights = True
         self.has_sounder = True
         self.knows_search = True
+        self.beneath: bytes | None = None
+        """A second card, told in turn with the first."""
+        self.garble_next = 0
+        """So many cards are told with a wrong digit."""
 
     def power_cycle(self) -> None:
         self._heard = b""
@@ -30,15 +36,18 @@ class SimTwn4:
     def present(self, uid: bytes) -> None:
         self._card = uid
 
-    def remove(self) -> None:
-        self._card = None
+    def remove(self, card: bytes | None = None) -> None:
+        """Take this card away, where it still lies there; None: any."""
+        if card is None or card == self._card:
+            self._card = None
 
     def receive(self, data: bytes) -> None:
         if self.deaf:
             return
         *lines, self._heard = (self._heard + data).split(b"\r")
         for line in lines:
-            self._send(self._reply(line).encode() + b"\r")
+            if not line.startswith(self.deaf_to):
+                self._send(self._reply(line).encode() + b"\r")
 
     def _reply(self, line: bytes) -> str:
         try:
@@ -61,8 +70,14 @@ class SimTwn4:
             return UNUSED if parameters else MISSING
         if self._card is None or len(self._card) > parameters[0]:
             return "0000"
-        size = len(self._card)
-        return f"0001{KINDS[size]:02X}{size * 8:02X}{size:02X}{self._card.hex().upper()}"
+        told = self._card
+        if self.beneath is not None:
+            self._card, self.beneath = self.beneath, told
+        digits = told.hex().upper()
+        if self.garble_next:
+            self.garble_next -= 1
+            digits = ("0" if digits[0] != "0" else "1") + digits[1:]
+        return f"0001{KINDS[len(told)]:02X}{len(told) * 8:02X}{len(told):02X}{digits}"
 
     def _pins(self, name: str, parameters: bytes) -> str:
         if len(parameters) != (3 if name == "0400" else 1):

@@ -1,4 +1,4 @@
-"""What the models of serial readers have in common: a dialogue over an open port."""
+"""What the models of readers have in common: they tell what they see, and may show something."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,14 @@ from drivers.rfid.port import Port
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Who wants to know. Both return at once."""
+    """Who wants to know. All return at once."""
 
     ready: Callable[[str], None]
-    """The reader works; the text says how one knows."""
+    """The reader works; the text says how one knows. May be told again and again."""
     heard: Callable[[str], None]
     """A card lies on the reader: told again and again while it does."""
+    nothing: Callable[[], None]
+    """A look found no card: told again and again. Where nobody looked, it is not told."""
 
 
 class Dialogue(Protocol):

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 
 from drivers.api import DeviceError, Fault, Feedback
 from drivers.rfid.dialogue import Ears
@@ -17,10 +19,20 @@ ACK_S = 0.2
 ANSWER_S = 0.5
 LISTEN_S = 2.0
 """The chip waits for a card without a word: so often it has to show that it still lives."""
+LOOK_S = 0.1
+"""A search that found nothing for so long is a look without a card."""
 ABORT_S = 0.03
+LATE_S = 1.0
+"""So much later what came in time is still looked at: the loop may have been busy."""
 HELD_S = 0.1
 """From one look at a card that lies there to the next."""
 TRIES = 3
+
+Told = Callable[[], None]
+
+
+def _nobody() -> None:
+    """Nobody wants to know that nothing came."""
 
 
 class Pn532:
@@ -33,11 +45,18 @@ class Pn532:
         chip = _Chip(port)
         await chip.ask(SAM_NORMAL, before=WAKE_UP)
         version = await chip.ask(GET_FIRMWARE)
-        ears.ready(f"{port.name}: a PN532 answers, firmware {'.'.join(map(str, version[2:4]))}")
+        # A chip that does not search is not well, whatever else it answers.
+        well = partial(ears.ready, f"{port.name}: a PN532 answers, firmware {'.'.join(map(str, version[2:4]))}")
+
+        def nothing() -> None:
+            well()
+            ears.nothing()
+
         while True:
-            listed = await chip.card()
+            listed = await chip.card(nothing)
             if listed is None:
                 continue
+            well()
             uid = uid_in(listed, reverse_bytes=self._reverse_bytes)
             if uid is not None:
                 ears.heard(uid)
@@ -49,7 +68,7 @@ class Pn532:
 
 
 class _UnheardError(Exception):
-    """The chip did not acknowledge a command, or did not understand it."""
+    """The chip did not acknowledge a command, or did not understand it, or cannot make itself understood."""
 
 
 class _Chip:
@@ -59,6 +78,7 @@ class _Chip:
         self._port = port
         self._rest = b""
         self._frames: deque[Frame] = deque()
+        self._repeats = 0
 
     async def ask(self, command: bytes, *, before: bytes = b"") -> bytes:
         """The answer to a command that the chip answers at once.
@@ -67,38 +87,42 @@ class _Chip:
             DeviceError: TIMEOUT, it does not.
         """
         for _ in range(TRIES):
-            answer = await self._tried(command, before=before, within_s=ANSWER_S)
+            self._port.write(before)
+            answer = await self._tried(command, within_s=ANSWER_S)
             if answer:
                 return answer
         raise self._silent()
 
-    async def card(self) -> bytes | None:
+    async def card(self, nothing: Told) -> bytes | None:
         """What the chip says of the card that came; None: none came in this time.
+
+        `nothing` is called again and again while it searches in vain.
 
         Raises:
             DeviceError: TIMEOUT, the chip has not even taken the command.
         """
         for _ in range(TRIES):
-            answer = await self._tried(LIST_ONE_TYPE_A, before=b"", within_s=LISTEN_S)
+            answer = await self._tried(LIST_ONE_TYPE_A, within_s=LISTEN_S, nothing=nothing)
             if answer is not None:
                 return answer or None
         raise self._silent()
 
-    async def _tried(self, command: bytes, *, before: bytes, within_s: float) -> bytes | None:
+    async def _tried(self, command: bytes, *, within_s: float, nothing: Told = _nobody) -> bytes | None:
         """The answer; empty: the chip took the command, but has nothing to say yet; None: it did not take it."""
         self._frames.clear()
-        self._port.write(before + request(command))
+        self._repeats = 0
+        self._port.write(request(command))
         try:
-            answer = await self._answer(command[0] + 1, within_s)
+            answer = await self._answer(command[0] + 1, within_s, nothing)
         except _UnheardError:
             answer = None
         return answer or await self._aborted(command[0] + 1, answer)
 
-    async def _answer(self, code: int, within_s: float) -> bytes:
+    async def _answer(self, code: int, within_s: float, nothing: Told) -> bytes:
         """Raises _UnheardError."""
         loop = asyncio.get_running_loop()
         until_s, acknowledged = loop.time() + ACK_S, False
-        while (frame := await self._next(until_s)) is not None:
+        while (frame := await self._next(until_s, nothing if acknowledged else _nobody)) is not None:
             if frame.answers(code):
                 return frame.data
             if frame.kind is Kind.ERROR:
@@ -106,10 +130,17 @@ class _Chip:
             if frame.kind is Kind.ACK and not acknowledged:
                 until_s, acknowledged = loop.time() + within_s, True
             elif frame.kind is Kind.DAMAGED and acknowledged:
-                self._port.write(NACK)
+                self._have_repeated()
         if not acknowledged:
             raise _UnheardError
         return b""
+
+    def _have_repeated(self) -> None:
+        """Raises _UnheardError where that was in vain often enough."""
+        self._repeats += 1
+        if self._repeats > TRIES:
+            raise _UnheardError
+        self._port.write(NACK)
 
     async def _aborted(self, code: int, answer: bytes | None) -> bytes | None:
         """End the command; what was still under way counts, if it is its answer."""
@@ -122,13 +153,17 @@ class _Chip:
         self._rest = b""
         return answer
 
-    async def _next(self, until_s: float) -> Frame | None:
+    async def _next(self, until_s: float, nothing: Told = _nobody) -> Frame | None:
+        """None: nothing came until then; `nothing` is told before."""
         loop = asyncio.get_running_loop()
         while not self._frames:
             left_s = until_s - loop.time()
-            if left_s <= 0:
+            came = await self._port.read(min(max(left_s, 0.0), LOOK_S))
+            if left_s < -LATE_S or (left_s <= LOOK_S and not came):
                 return None
-            frames, self._rest = split(self._rest + await self._port.read(left_s))
+            if not came:
+                nothing()
+            frames, self._rest = split(self._rest + came)
             self._frames.extend(frames)
         return self._frames.popleft()
 

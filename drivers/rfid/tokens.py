@@ -27,3 +27,8 @@ def is_random(uid: str) -> bool:
     ISO 14443 marks a 4-byte UID that is random by its first byte 08. A longer one that begins so is fixed.
     """
     return len(uid) == 8 and uid.startswith("08")
+
+
+def card_of(uid: str) -> str:
+    """What tells one card from another: a phone may show another random UID each time that it is asked."""
+    return "random" if is_random(uid) else uid

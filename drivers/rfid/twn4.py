@@ -1,19 +1,42 @@
 """An Elatec TWN4 with its Simple Protocol: asked for cards again and again, and told what to show."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from drivers.api import DeviceError, Fault, Feedback
 from drivers.rfid.dialogue import Ears
 from drivers.rfid.port import Port
+from drivers.rfid.tokens import card_of
 from drivers.rfid.twn4_frames import request, split, uid_in
 from drivers.rfid.twn4_panel import Panel
 
 SEARCH_TAG = b"\x05\x00\x10"
 """16: the most bytes of a UID that it may send."""
 ANSWER_S = 0.5
+LATE_S = 1.0
+"""So much later what came in time is still looked at: the loop may have been busy."""
 LOOK_EVERY_S = 0.06
+AGAIN_S = 0.01
+LOOKS = 3
+"""An answer has no checksum: a card counts when one of so many looks before showed it, too."""
 TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    feedback: Feedback
+    done: asyncio.Future[None]
+
+    def ends(self, failed: DeviceError | None) -> None:
+        """Tell who asked for it, if he still waits."""
+        if self.done.done():
+            return
+        if failed is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(failed)
 
 
 class Twn4:
@@ -21,7 +44,7 @@ class Twn4:
 
     def __init__(self, *, reverse_bytes: bool) -> None:
         self._reverse_bytes = reverse_bytes
-        self._wish: tuple[Feedback, asyncio.Future[None]] | None = None
+        self._wish: _Wish | None = None
         self._there = False
 
     async def converse(self, port: Port, ears: Ears) -> None:
@@ -33,42 +56,47 @@ class Twn4:
         self._there = True
         ears.ready(f"{port.name}: a TWN4 answers")
         try:
-            while True:
-                uid = uid_in(await line.look(), reverse_bytes=self._reverse_bytes)
-                if uid is not None:
-                    ears.heard(uid)
-                await self._express(panel)
-                await asyncio.sleep(LOOK_EVERY_S)
+            await self._watch(line, panel, ears)
         finally:
             self._there = False
             self._drop_wish()
+
+    async def _watch(self, line: "_Line", panel: Panel, ears: Ears) -> None:
+        before: deque[str | None] = deque(maxlen=LOOKS)
+        while True:
+            uid = uid_in(await line.look(), reverse_bytes=self._reverse_bytes)
+            card = None if uid is None else card_of(uid)
+            sure = card in before
+            before.append(card)
+            if uid is None:
+                ears.nothing()
+            elif sure:
+                ears.heard(uid)
+            await self._express(panel)
+            await asyncio.sleep(LOOK_EVERY_S if sure or uid is None else AGAIN_S)
 
     async def show(self, feedback: Feedback) -> None:
         if not self._there:
             raise DeviceError(Fault.CLOSED, "the reader is not there")
         self._drop_wish()
-        done = asyncio.get_running_loop().create_future()
-        self._wish = (feedback, done)
-        await done
+        self._wish = _Wish(feedback, asyncio.get_running_loop().create_future())
+        await self._wish.done
 
     async def _express(self, panel: Panel) -> None:
-        if self._wish is None:
-            await panel.go_on()
-            return
-        (feedback, done), self._wish = self._wish, None
+        wish, failed = self._wish, None
         try:
-            await panel.begin(feedback)
+            await (panel.go_on() if wish is None else panel.begin(wish.feedback))
         except DeviceError as error:
-            if not done.done():
-                done.set_exception(error)
-            if error.fault is not Fault.REFUSED:
-                raise
-        if not done.done():
-            done.set_result(None)
+            failed = error
+        if wish is not None:
+            wish.ends(failed)
+            self._wish = None if self._wish is wish else self._wish
+        if failed is not None and failed.fault is not Fault.REFUSED:
+            raise failed
 
     def _drop_wish(self) -> None:
-        if self._wish is not None and not self._wish[1].done():
-            self._wish[1].set_exception(DeviceError(Fault.CLOSED, "the reader shows something newer, or is gone"))
+        if self._wish is not None:
+            self._wish.ends(DeviceError(Fault.CLOSED, "the reader shows something newer, or is gone"))
         self._wish = None
 
 
@@ -117,11 +145,14 @@ class _Line:
     async def _answer(self, fits: Callable[[bytes], bool]) -> bytes | None:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + ANSWER_S
-        while (left_s := until_s - loop.time()) > 0:
+        while True:
             while self._answers:
                 answer = self._answers.pop(0)
                 if fits(answer):
                     return answer
-            answers, self._rest = split(self._rest + await self._port.read(left_s))
+            left_s = until_s - loop.time()
+            came = await self._port.read(max(left_s, 0.0))
+            if not came or left_s < -LATE_S:
+                return None
+            answers, self._rest = split(self._rest + came)
             self._answers += answers
-        return None

@@ -2,14 +2,23 @@
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from drivers.api import DeviceError, Fault
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call(Generic[T]):
+    act: Callable[[], T]
+    unwanted: Callable[[T], None] | None
+    answer: "asyncio.Future[T]"
 
 
 class Worker:
@@ -22,18 +31,21 @@ class Worker:
         self._name = name
         self._idle = asyncio.Event()
         self._idle.set()
-        self._last: Callable[[], None] | None = None
+        self._later: deque[Callable[[], None]] = deque()
 
-    async def call(self, act: Callable[[], T], within_s: float) -> T:
-        """What the call returns.
+    async def call(
+        self, act: Callable[[], T], within_s: float, *, unwanted: Callable[[T], None] | None = None
+    ) -> T:
+        """What the call returns. Where that comes when nobody waits any more, `unwanted` is called with it.
 
         Raises:
             DeviceError: what the call raises; TIMEOUT, it has not returned, or one before it has not.
         """
         try:
             async with asyncio.timeout(within_s):
-                await self._idle.wait()
-                return await self._begin(act)
+                while not self._idle.is_set():
+                    await self._idle.wait()
+                return await self._begin(act, unwanted)
         except TimeoutError:
             raise DeviceError(Fault.TIMEOUT, f"{self._name}: no answer within {within_s:g} s") from None
 
@@ -42,33 +54,34 @@ class Worker:
         if self._idle.is_set():
             self._begin(act)
         else:
-            self._last = act
+            self._later.append(act)
 
-    def _begin(self, act: Callable[[], T]) -> "asyncio.Future[T]":
+    def _begin(self, act: Callable[[], T], unwanted: Callable[[T], None] | None = None) -> "asyncio.Future[T]":
         self._idle.clear()
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        work = partial(self._work, act, asyncio.get_running_loop(), answer)
-        threading.Thread(target=work, name=self._name, daemon=True).start()
-        return answer
+        loop = asyncio.get_running_loop()
+        call = _Call(act, unwanted, loop.create_future())
+        threading.Thread(target=partial(self._work, call, loop), name=self._name, daemon=True).start()
+        return call.answer
 
-    def _work(self, act: Callable[[], T], loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[T]") -> None:
+    def _work(self, call: _Call[T], loop: asyncio.AbstractEventLoop) -> None:
         outcome: T | DeviceError = DeviceError(Fault.DATA, f"{self._name}: the library failed")
         try:
-            outcome = act()
+            outcome = call.act()
         except DeviceError as error:
             outcome = error
         finally:
             with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(self._ended, answer, outcome)
+                loop.call_soon_threadsafe(self._ended, call, outcome)
 
-    def _ended(self, answer: "asyncio.Future[T]", outcome: T | DeviceError) -> None:
-        self._idle.set()
-        last, self._last = self._last, None
-        if last is not None:
-            self._begin(last)
-        if answer.cancelled():
-            return
+    def _ended(self, call: _Call[T], outcome: T | DeviceError) -> None:
         if isinstance(outcome, DeviceError):
-            answer.set_exception(outcome)
+            if not call.answer.cancelled():
+                call.answer.set_exception(outcome)
+        elif not call.answer.cancelled():
+            call.answer.set_result(outcome)
+        elif call.unwanted is not None:
+            self._later.append(partial(call.unwanted, outcome))
+        if self._later:
+            self._begin(self._later.popleft())
         else:
-            answer.set_result(outcome)
+            self._idle.set()

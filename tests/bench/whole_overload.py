@@ -179,8 +179,8 @@ def _climb(
             continue
         told += 1
         good = found["took_s"] is not None and found["violations"] == 0
-        times = (found["took_s"], found["below_s"]) if good else (math.inf, math.inf)
-        tell(Taken(*times, repeated))
+        took_s, below_s = (found["took_s"], found["below_s"]) if good else (math.inf, math.inf)
+        tell(Taken(took_s, below_s, repeated))
         repeated = 0
 
 

@@ -1,13 +1,15 @@
 """What a reader under test told its sink."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from drivers.api import DeviceEvent, Health, HealthChanged, TokenRead
 from drivers.profile import DeviceProfile, builtin_folder, load
-from drivers.rfid.build import RunningReader, build_reader
+from drivers.rfid.build import build_reader
+from drivers.rfid.reader import Reader
 from drivers.setups import ReaderSetup
 
 
@@ -34,7 +36,9 @@ class Heard:
 
     @property
     def health(self) -> list[Health]:
-        return [event.health for event in self.events if isinstance(event, HealthChanged)]
+        """Its changes; another reason for the same is none."""
+        told = [event.health for event in self.events if isinstance(event, HealthChanged)]
+        return [health for health, _ in itertools.groupby(told)]
 
     @property
     def texts(self) -> list[str]:
@@ -48,7 +52,7 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def running(profile: DeviceProfile, port: str, heard: Heard) -> AsyncIterator[RunningReader]:
+async def running(profile: DeviceProfile, port: str, heard: Heard) -> AsyncIterator[Reader]:
     reader = build_reader(ReaderSetup("door", port, None), profile, heard)
     task = asyncio.create_task(reader.run())
     try:

@@ -4,6 +4,7 @@ The constants are those of pcsclite; functions return what pyscard returns: a co
 """
 
 import threading
+import time
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -56,6 +57,10 @@ class Pcscd:
         self.answers = threading.Event()
         self.answers.set()
         """Cleared: no call for the state of a reader returns."""
+        self.blinks_s = 0.0
+        """How long the reader takes to show something."""
+        self.lists_after_s = 0.0
+        """How long the service takes to name its readers."""
 
     def module(self) -> ModuleType:
         made = ModuleType("smartcard.scard")
@@ -86,6 +91,7 @@ class Pcscd:
         return 0
 
     def list_readers(self, context: int, groups: list[str]) -> tuple[int, list[str]]:
+        time.sleep(self.lists_after_s)
         if not self.runs:
             return C.SCARD_E_NO_SERVICE, []
         return (0, list(self.readers)) if self.readers else (C.SCARD_E_NO_READERS_AVAILABLE, [])
@@ -114,6 +120,7 @@ class Pcscd:
         self.asked.append(bytes(order))
         if order == [0xFF, 0xCA, 0, 0, 0]:
             return 0, [*self.card, *self.status]
+        time.sleep(self.blinks_s)
         return 0, [0x90, 0x01]
 
     def control(self, card: int, code: int, order: list[int]) -> tuple[int, list[int]]:

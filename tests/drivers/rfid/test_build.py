@@ -6,10 +6,9 @@ import sys
 import pytest
 
 from drivers.profile import builtin_folder, load
-from drivers.rfid.build import build_reader
-from drivers.rfid.keyboard import KeyboardReader
-from drivers.rfid.pcsc import PcscReader
-from drivers.rfid.reader import SerialReader
+from drivers.rfid.build import build_reader, source_of
+from drivers.rfid.pcsc import PcscSource
+from drivers.rfid.port_source import PortSource
 from drivers.setups import ReaderSetup
 from tests.drivers.rfid.heard import Heard
 
@@ -19,8 +18,9 @@ READERS = sorted((builtin_folder() / "readers").glob("*.toml"))
 @pytest.mark.parametrize("path", READERS, ids=lambda path: path.stem)
 def test_every_shipped_reader_has_a_component(path: str) -> None:
     profile = load(builtin_folder() / "readers" / path)
-    reader = build_reader(ReaderSetup("door", "/dev/x", None), profile, Heard())
-    assert type(reader) is {"keyboard": KeyboardReader, "pcsc": PcscReader}.get(profile.driver, SerialReader)
+    setup = ReaderSetup("door", "/dev/x", None)
+    assert type(source_of(setup, profile)) is {"pcsc": PcscSource}.get(profile.driver, PortSource)
+    assert build_reader(setup, profile, Heard()).id == "door"
 
 
 def test_a_device_profile_of_a_charger_is_refused() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ import pytest
 
 from drivers.api import Feedback, Health
 from drivers.profile import ProfileError, builtin_folder, load
-from drivers.rfid.keyboard import KeyboardReader
-from drivers.setups import ReaderSetup
+from drivers.rfid.build import lines_of
 from tests.drivers.rfid.heard import Heard, profile_of, running, until
 
 KEY_OF = {"1": 2, "2": 3, "3": 4, "4": 5, "5": 6, "6": 7, "7": 8, "8": 9, "9": 10, "0": 11}
@@ -123,10 +123,37 @@ async def test_a_line_that_lost_its_end_is_not_the_head_of_the_next(kernel: Kern
     async with running(profile_of("keyboard"), str(kernel.port), heard):
         await until(lambda: heard.health == [Health.OK])
         kernel.types("04A1B2")
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(2)
         kernel.types("14A1B2C3\n")
         await until(lambda: heard.uids)
         assert heard.uids == ["14A1B2C3"]
+
+
+async def test_the_tail_of_what_is_typed_while_it_is_opened_is_no_card(kernel: Kernel) -> None:
+    heard = Heard()
+    kernel.plug()
+    async with running(profile_of("keyboard"), str(kernel.port), heard):
+        await until(lambda: kernel.grabbed)
+        for key in "C3D4E5F6\n":  # of a card that lay there when it was plugged in: 04A1B2C3D4E5F6
+            kernel.types(key)
+            await asyncio.sleep(0.02)
+        await until(lambda: heard.health == [Health.OK])
+        kernel.types("14A1B2C3\n")
+        await until(lambda: heard.uids)
+        assert heard.uids == ["14A1B2C3"]
+
+
+async def test_a_line_that_came_while_the_loop_was_busy_is_read_as_a_whole(kernel: Kernel) -> None:
+    heard = Heard()
+    kernel.plug()
+    async with running(profile_of("keyboard"), str(kernel.port), heard):
+        await until(lambda: heard.health == [Health.OK])
+        kernel.types("04A1B2")
+        await asyncio.sleep(0.1)
+        time.sleep(1.3)
+        kernel.types("C3D4E5F6\n")
+        await until(lambda: heard.uids)
+        assert heard.uids == ["04A1B2C3D4E5F6"]
 
 
 async def test_lost_events_cost_their_line_only(kernel: Kernel) -> None:
@@ -194,7 +221,7 @@ async def test_a_file_that_is_no_input_device_is_told_and_not_believed(tmp_path:
 
 def test_a_device_profile_of_a_serial_reader_is_refused() -> None:
     with pytest.raises(ValueError, match="rdm6300"):
-        KeyboardReader(ReaderSetup("door", "/dev/x", None), profile_of("rdm6300"), Heard())
+        lines_of(profile_of("rdm6300"))
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ async def test_a_card_that_lies_there_is_one_tap(pcscd: Pcscd) -> None:
         pcscd.card = CARD
         await looks(pcscd, 5)
         pcscd.card = None
-        await asyncio.sleep((PROFILE.repeat_s or 0.0) + 0.5)
+        await asyncio.sleep((PROFILE.repeat_s or 0.0) + 1.0)
         pcscd.card = OTHER
         await until(lambda: len(heard.uids) == 2)
     assert heard.uids == ["04A1B2C3D4E5F6", "04D1D2D3"]
@@ -197,6 +197,32 @@ async def test_feedback_goes_by_the_card_while_it_lies_there_and_else_to_the_rea
         await reader.show(Feedback.ACCEPTED)
         assert pcscd.escaped == [accepted]
     assert heard.health == [Health.OK]
+
+
+async def test_feedback_for_a_card_that_is_held_does_not_make_another_tap_of_it(pcscd: Pcscd) -> None:
+    pcscd.blinks_s = 1.4  # an ACR122 takes no question until it has blinked
+    heard = Heard()
+    async with running(PROFILE, PORT, heard) as reader:
+        await until(lambda: heard.health == [Health.OK])
+        pcscd.card = CARD
+        await until(lambda: heard.uids)
+        await reader.show(Feedback.REFUSED)
+        await looks(pcscd)
+    assert heard.uids == ["04A1B2C3D4E5F6"]
+
+
+async def test_a_service_that_answers_too_late_again_and_again_keeps_nothing_open(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pcsc, "CALL_S", 0.1)
+    pcscd.lists_after_s = 0.3
+    heard = Heard()
+    async with running(PROFILE, PORT, heard):
+        await until(lambda: pcscd.opened == 3)
+        assert pcscd.contexts <= 1
+        pcscd.lists_after_s = 0.0
+        await until(lambda: heard.health[-1] is Health.OK)
+    await until(lambda: pcscd.contexts == 0)
 
 
 async def test_a_model_whose_lights_are_unknown_shows_nothing(pcscd: Pcscd) -> None:

@@ -1,7 +1,11 @@
 """A PN532 at a real pseudo-terminal: what it is asked, cards that come and go, and all that goes wrong."""
 
 import asyncio
+import os
+import threading
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,7 +86,7 @@ async def test_a_card_that_was_taken_away_and_is_shown_again_is_another_tap(benc
         bench.lay(CARD)
         await until(lambda: bench.heard.uids)
         bench.chip.remove()
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.5)
         bench.lay(CARD)
         await until(lambda: len(bench.heard.uids) == 2)
         assert bench.heard.uids == [CARD, CARD]
@@ -106,6 +110,69 @@ async def test_a_damaged_answer_is_asked_for_again(bench: Bench) -> None:
         await until(lambda: bench.heard.uids)
         assert bench.heard.uids == [CARD]
         assert bench.chip.commands[: bench.chip.commands.index(0x52)].count(0x4A) == searches
+
+
+async def test_a_chip_whose_every_answer_is_damaged_is_not_called_well_for_ever(bench: Bench) -> None:
+    async with running(profile_of("pn532"), bench.reader.port, bench.heard) as reader:
+        await until(lambda: reader.health is Health.OK)
+        bench.chip.damage_next = 1_000_000
+        bench.lay(CARD)
+        await until(lambda: reader.health is Health.LOST)
+        assert bench.chip.damage_next > 1_000_000 - 100
+        bench.chip.damage_next = 0
+        await until(lambda: bench.heard.uids)
+        assert bench.heard.uids == [CARD]
+
+
+async def test_a_chip_that_does_not_search_is_never_called_well(bench: Bench) -> None:
+    bench.chip.searches = False
+    async with running(profile_of("pn532"), bench.reader.port, bench.heard) as reader:
+        await until(lambda: reader.health is Health.LOST)
+        await asyncio.sleep(2.5)
+        assert len(bench.heard.events) == 1
+
+
+async def test_a_chip_that_answers_late_does_not_make_another_tap_of_a_card_that_is_held(bench: Bench) -> None:
+    async with running(profile_of("pn532"), bench.reader.port, bench.heard):
+        await until(lambda: bench.heard.health == [Health.OK])
+        bench.lay(CARD)
+        await until(lambda: bench.heard.uids)
+        bench.chip.deaf = True
+        await asyncio.sleep(0.3)
+        time.sleep(0.5)
+        bench.chip.deaf = False
+        await asyncio.sleep(1)
+        assert bench.heard.uids == [CARD]
+
+
+async def test_what_the_chip_said_while_the_loop_was_busy_counts(bench: Bench) -> None:
+    bench.chip.busy_s = 0.3  # longer than the chip may take to acknowledge
+    async with running(profile_of("pn532"), bench.reader.port, bench.heard):
+        await asyncio.sleep(4)
+        assert bench.heard.health == [Health.OK]
+        assert bench.chip.commands[:3] == [0x14, 0x02, 0x4A]
+        bench.lay(CARD)
+        await until(lambda: bench.heard.uids)
+
+
+async def test_a_line_that_never_falls_silent_is_no_chip(bench: Bench) -> None:
+    bench.chip.deaf = True
+    ends = threading.Event()
+
+    def noise() -> None:
+        while not ends.is_set():
+            with suppress(BlockingIOError):
+                os.write(bench.reader._pty.master, b"\x5a" * 64)
+
+    async with running(profile_of("pn532"), bench.reader.port, bench.heard) as reader:
+        task = asyncio.create_task(asyncio.to_thread(noise))
+        try:
+            await until(lambda: reader.health is Health.LOST)
+        finally:
+            ends.set()
+            await task
+        bench.chip.deaf = False
+        await until(lambda: reader.health is Health.OK)
 
 
 async def test_a_command_that_is_refused_once_is_said_again(bench: Bench) -> None:
@@ -176,7 +243,7 @@ async def test_an_adapter_that_was_pulled_out_is_found_again_within_five_seconds
     port, first, heard = tmp_path / "usb-adapter", Bench(), Heard()
     port.symlink_to(first.reader.port)
     async with running(profile_of("pn532"), str(port), heard) as reader:
-        await until(lambda: 0x4A in first.chip.commands)
+        await until(lambda: reader.health is Health.OK)
         port.unlink()
         await first.reader.close()
         await until(lambda: reader.health is Health.LOST)

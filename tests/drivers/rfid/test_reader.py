@@ -1,7 +1,9 @@
 """A reader at a real pseudo-terminal: taps, a card left on it, and a plug that is pulled."""
 
 import asyncio
+import itertools
 import os
+import time
 import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +14,8 @@ import serial
 
 from drivers.api import DeviceEvent, Feedback, Health, HealthChanged, TokenRead, TokenReader
 from drivers.profile import DeviceProfile, builtin_folder, load
-from drivers.rfid.reader import SerialReader, line_of
+from drivers.rfid.build import build_reader, line_of
+from drivers.rfid.reader import Reader
 from drivers.setups import ReaderSetup
 
 RDM = b"\x020100ABCDEF88\x03"
@@ -58,7 +61,9 @@ class Seen:
 
     @property
     def health(self) -> list[Health]:
-        return [event.health for event in self.events if isinstance(event, HealthChanged)]
+        """Its changes; another reason for the same is none."""
+        told = [event.health for event in self.events if isinstance(event, HealthChanged)]
+        return [health for health, _ in itertools.groupby(told)]
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(15):
@@ -67,8 +72,8 @@ class Seen:
 
 
 @asynccontextmanager
-async def running(cable: Cable, seen: Seen, profile: str = "rdm6300") -> AsyncIterator[SerialReader]:
-    reader = SerialReader(ReaderSetup("door", str(cable.port), None), profile_of(profile), seen)
+async def running(cable: Cable, seen: Seen, profile: str = "rdm6300") -> AsyncIterator[Reader]:
+    reader = build_reader(ReaderSetup("door", str(cable.port), None), profile_of(profile), seen)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(reader.run())
         try:
@@ -117,7 +122,7 @@ async def test_a_card_that_was_gone_for_the_repeat_time_taps_again(cable: Cable)
         await seen.until(lambda: seen.health == [Health.OK])
         cable.send(RDM)
         await seen.until(lambda: len(seen.uids) == 1)
-        await asyncio.sleep(0.35)
+        await asyncio.sleep(1.2)
         cable.send(RDM)
         await seen.until(lambda: len(seen.uids) == 2)
         assert seen.uids == ["0100ABCDEF", "0100ABCDEF"]
@@ -160,7 +165,7 @@ async def test_a_missing_port_is_told_and_logged_once(cable: Cable, caplog: pyte
     async with running(cable, seen) as reader:
         await seen.until(lambda: reader.health is Health.LOST)
         await asyncio.sleep(2.3)
-        assert seen.health == [Health.LOST]
+        assert len(seen.events) == 1
         assert len(caplog.records) == 1
         assert str(cable.port) in caplog.text
 
@@ -183,16 +188,71 @@ async def test_a_broken_line_does_not_become_the_head_of_a_later_one(cable: Cabl
     async with running(cable, seen, "ascii-line"):
         await seen.until(lambda: seen.health == [Health.OK])
         cable.send(b"04A1B2")
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(2)
         cable.send(b"11223344\r\n")
         await seen.until(lambda: bool(seen.uids))
         assert seen.uids == ["11223344"]
 
 
+async def test_a_line_that_came_while_the_loop_was_busy_is_read_as_a_whole(cable: Cable) -> None:
+    seen = Seen()
+    cable.plug()
+    async with running(cable, seen, "ascii-line"):
+        await seen.until(lambda: seen.health == [Health.OK])
+        cable.send(b"04A1B2")
+        await asyncio.sleep(0.05)
+        time.sleep(1.3)
+        cable.send(b"C3D4E5F6\r\n")
+        await seen.until(lambda: bool(seen.uids))
+        assert seen.uids == ["04A1B2C3D4E5F6"]
+
+
+async def test_the_tail_of_a_line_that_was_under_way_at_the_opening_is_no_card(cable: Cable) -> None:
+    seen = Seen()
+    cable.plug()
+    async with running(cable, seen, "ascii-line"):
+        await asyncio.sleep(0.03)
+        while not seen.health:  # a reader that repeats its line without a pause
+            cable.send(b"C3D4E5F6\r\n04A1B2")
+            await asyncio.sleep(0.02)
+        cable.send(b"C3D4E5F6\r\n")
+        await asyncio.sleep(0.02)
+        cable.send(b"14A1B2C3\r\n")
+        await seen.until(lambda: "14A1B2C3" in seen.uids)
+        assert seen.uids == ["14A1B2C3"]
+
+
+async def test_a_card_that_is_held_while_the_loop_is_busy_is_one_tap(cable: Cable) -> None:
+    seen = Seen()
+    cable.plug()
+    async with running(cable, seen, "rdm6300"):
+        await seen.until(lambda: seen.health == [Health.OK])
+        cable.send(RDM)
+        await seen.until(lambda: bool(seen.uids))
+        cable.send(RDM * 8)
+        time.sleep(0.5)
+        await asyncio.sleep(0.2)
+        assert seen.uids == ["0100ABCDEF"]
+
+
+async def test_another_reason_for_the_same_loss_is_told(cable: Cable, tmp_path: Path) -> None:
+    seen = Seen()
+    async with running(cable, seen) as reader:
+        await seen.until(lambda: reader.health is Health.LOST)
+        cable.port.write_text("no port")
+        await seen.until(lambda: len(seen.events) == 2)
+        texts = [event.text for event in seen.events if isinstance(event, HealthChanged)]
+        assert "No such file" in texts[0]
+        assert "No such file" not in texts[1]
+        await asyncio.sleep(1.5)
+        assert len(seen.events) == 2
+        cable.port.unlink()
+
+
 async def test_the_port_is_ours_alone_and_free_after_the_stop(cable: Cable) -> None:
     seen = Seen()
     cable.plug()
-    reader = SerialReader(ReaderSetup("door", str(cable.port), None), profile_of("rdm6300"), seen)
+    reader = build_reader(ReaderSetup("door", str(cable.port), None), profile_of("rdm6300"), seen)
     task = asyncio.create_task(reader.run())
     await seen.until(lambda: seen.health == [Health.OK])
     with pytest.raises(serial.SerialException):
@@ -205,7 +265,7 @@ async def test_the_port_is_ours_alone_and_free_after_the_stop(cable: Cable) -> N
 
 
 async def test_it_is_a_token_reader_and_shows_nothing(cable: Cable) -> None:
-    reader = SerialReader(ReaderSetup("door", str(cable.port), None), profile_of("rdm6300"), Seen())
+    reader = build_reader(ReaderSetup("door", str(cable.port), None), profile_of("rdm6300"), Seen())
     as_reader: TokenReader = reader
     assert (as_reader.id, as_reader.health) == ("door", Health.UNKNOWN)
     await as_reader.show(Feedback.REFUSED)
@@ -220,4 +280,4 @@ def test_the_site_may_give_another_baud_rate() -> None:
 def test_a_device_profile_that_is_no_reader_is_refused() -> None:
     meter = load(builtin_folder() / "meters" / "janitza-umg96.toml")
     with pytest.raises(ValueError, match="janitza-umg96"):
-        SerialReader(ReaderSetup("door", "/dev/x", None), meter, Seen())
+        build_reader(ReaderSetup("door", "/dev/x", None), meter, Seen())

@@ -56,7 +56,7 @@ async def test_a_card_that_was_taken_away_and_is_shown_again_is_another_tap(benc
         bench.lay(CARD)
         await until(lambda: bench.heard.uids)
         bench.twn4.remove()
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.5)
         bench.lay(CARD)
         await until(lambda: len(bench.heard.uids) == 2)
 
@@ -89,6 +89,70 @@ async def test_a_card_that_lies_there_while_it_beeps_does_not_tap_again(bench: B
         await reader.show(Feedback.REFUSED)
         await until(lambda: len(bench.twn4.beeps) == 3)
         assert bench.heard.uids == [CARD]
+
+
+async def test_an_answer_with_a_wrong_digit_is_no_card(bench: Bench) -> None:
+    async with running(patient("twn4"), bench.reader.port, bench.heard):
+        await until(lambda: bench.heard.health == [Health.OK])
+        bench.twn4.garble_next = 1
+        bench.lay(CARD)
+        await until(lambda: bench.heard.uids)
+        await asyncio.sleep(0.3)
+        assert bench.twn4.garble_next == 0
+        assert bench.heard.uids == [CARD]
+
+
+async def test_two_cards_that_are_told_in_turn_are_one_tap_each(bench: Bench) -> None:
+    async with running(patient("twn4"), bench.reader.port, bench.heard):
+        await until(lambda: bench.heard.health == [Health.OK])
+        bench.twn4.beneath = bytes.fromhex("A1B2C3D4")
+        bench.lay(CARD)
+        await until(lambda: len(bench.heard.uids) == 2)
+        await asyncio.sleep(0.5)
+        assert sorted(bench.heard.uids) == [CARD, "A1B2C3D4"]
+
+
+async def test_r21_a_phone_that_shows_another_random_uid_at_each_look_is_one_tap(bench: Bench) -> None:
+    async with running(patient("twn4"), bench.reader.port, bench.heard):
+        await until(lambda: bench.heard.health == [Health.OK])
+        for number in range(20):
+            bench.lay(f"08A1B2{number:02X}")
+            await asyncio.sleep(0.03)
+        assert len(bench.heard.uids) == 1
+
+
+async def test_a_lost_answer_does_not_make_another_tap_of_a_card_that_is_held(bench: Bench) -> None:
+    async with running(profile_of("twn4"), bench.reader.port, bench.heard):
+        bench.lay(CARD)
+        await until(lambda: bench.heard.uids)
+        bench.twn4.deaf = True
+        await asyncio.sleep(0.3)
+        bench.twn4.deaf = False
+        await asyncio.sleep(1)
+        assert bench.heard.health == [Health.OK]
+        assert bench.heard.uids == [CARD]
+
+
+async def test_a_sounder_that_is_refused_later_does_not_cost_the_reader(bench: Bench) -> None:
+    bench.twn4.has_lights = False
+    async with running(profile_of("twn4"), bench.reader.port, bench.heard) as reader:
+        await until(lambda: reader.health is Health.OK)
+        await reader.show(Feedback.REFUSED)
+        bench.twn4.has_sounder = False
+        await asyncio.sleep(0.8)
+        bench.lay(CARD)
+        await until(lambda: bench.heard.uids)
+        assert bench.heard.health == [Health.OK]
+
+
+async def test_whoever_waits_for_feedback_when_the_reader_is_stopped_is_told(bench: Bench) -> None:
+    async with running(profile_of("twn4"), bench.reader.port, bench.heard) as reader:
+        await until(lambda: reader.health is Health.OK)
+        bench.twn4.deaf_to = b"04"
+        asked = asyncio.create_task(reader.show(Feedback.ACCEPTED))
+        await asyncio.sleep(0.3)
+    with pytest.raises(DeviceError):
+        await asyncio.wait_for(asked, 5)
 
 
 async def test_the_newest_feedback_replaces_the_one_before(bench: Bench) -> None:
