@@ -5,8 +5,8 @@ Sign: positive is import from the grid, always. A current carries the sign of it
 """
 
 import enum
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 
@@ -346,11 +346,19 @@ class UnitFigures:
     lost_s: float
     lost: bool
     turnaround_s: float | None = None
+    answer_age_s: float | None = None
+    """None: it never answered."""
+    faults: Mapping[str, int] = field(default_factory=dict)
+    """`errors` by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class BusFigures:
-    """Counters since start of one wire; totals never go down."""
+    """Counters since start of one wire; totals never go down.
+
+    `faults` are errors by kind. `waiting`: how much is queued now. `worst_cut_s`: the longest that a reduction
+    waited for its turn; None: not known.
+    """
 
     bus: str
     transactions: int
@@ -359,3 +367,6 @@ class BusFigures:
     busy_s: float
     devices: Sequence[str]
     units: Sequence[UnitFigures] = ()
+    faults: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    worst_cut_s: float | None = None

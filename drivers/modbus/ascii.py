@@ -8,7 +8,7 @@ import functools
 import re
 
 from drivers.modbus.framing import Framing
-from drivers.modbus.pdu import Request, matches
+from drivers.modbus.pdu import READS, Request, matches
 
 LONGEST = 2048
 """Characters kept while searching: several of the longest frames, so that noise cannot fill the memory."""
@@ -37,6 +37,12 @@ def frame(request: Request) -> bytes:
 
 def answer_chars(request: Request) -> int:
     return 2 * request.answer_size + AROUND
+
+
+def ends_with_question(heard: bytes) -> bool:
+    """Whether a read request is the last of it; answers of the same length say how many bytes follow."""
+    body = _body(heard[max(0, heard.rfind(b":")) : -2]) if heard.endswith(b"\r\n") else b""
+    return len(body) == QUESTION + 1 and body[1] in READS and body[2] != QUESTION - 2
 
 
 class Search:
@@ -98,4 +104,4 @@ def _search(request: Request, echoes: bool) -> Search:
     return Search(request, echoes=echoes)
 
 
-ASCII = Framing(frame, _search, answer_chars, PAUSE_S)
+ASCII = Framing(frame, _search, answer_chars, ends_with_question, PAUSE_S)

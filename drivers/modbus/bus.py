@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from drivers.api import BusFigures, Evse, Health, HealthChanged, Meter, Sink, UnitFigures
+from drivers.api import BusFigures, Evse, Fault, Health, HealthChanged, Meter, Sink, UnitFigures
 from drivers.modbus import pdu
 from drivers.modbus.blocks import packing
 from drivers.modbus.evse import ModbusEvse
@@ -23,6 +23,8 @@ from drivers.setups import EvseSetup, Line, MeterSetup, RegisterSetup, Wire
 FAST_RTU_S = 1.0
 FAST_TCP_S = 0.5
 """Period of the chargers' readings, where the wire sustains it."""
+KINDS = (Fault.TIMEOUT, Fault.DATA, Fault.REFUSED, Fault.CLOSED)
+"""What can become of an exchange."""
 
 
 class Member(Protocol):
@@ -146,6 +148,9 @@ class ModbusBus:
             busy_s=counters.busy_s,
             devices=tuple(self._members),
             units=tuple(_unit_figures(unit) for unit in self._scheduler.units.values() if unit.devices),
+            faults=_by_kind(counters.faults),
+            waiting=self._scheduler.waiting,
+            worst_cut_s=self._scheduler.worst_cut_s,
         )
 
     @property
@@ -197,7 +202,7 @@ class ModbusBus:
 
 
 def _unit_figures(unit: Unit) -> UnitFigures:
-    counters = unit.counters
+    counters, now_s = unit.counters, time.monotonic()
     return UnitFigures(
         unit=unit.number,
         transactions=counters.transactions,
@@ -207,4 +212,11 @@ def _unit_figures(unit: Unit) -> UnitFigures:
         lost_s=counters.lost_s,
         lost=unit.lost,
         turnaround_s=unit.turnaround_s,
+        answer_age_s=None if unit.answered_s is None else max(0.0, now_s - unit.answered_s),
+        faults=_by_kind(counters.faults),
     )
+
+
+def _by_kind(faults: Mapping[Fault, int]) -> dict[str, int]:
+    """All kinds, so that a rate can be told from the first of each on."""
+    return {kind.value: faults.get(kind, 0) for kind in KINDS}

@@ -28,14 +28,14 @@ from drivers.modbus.reading import Image, evse_reading, evse_registers, shown_ta
 from drivers.modbus.registers import Registers
 from drivers.modbus.sampler import Wanted
 from drivers.modbus.scheduler import Scheduler, Urgency
-from drivers.modbus.setpoints import Target, on_grid, target
+from drivers.modbus.setpoints import Target, Unheard, lowers, on_grid, target
 from drivers.modbus.tag import TagRegister
 from drivers.modbus.upkeep import Upkeep
 from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Watchdog
 from drivers.setups import EvseSetup
 
 RETRY_S = 1.0
-"""Pause between attempts to write the fail-safe current, and to reduce a lost outlet."""
+"""Pause between attempts to write the fail-safe current."""
 TRIES = 3
 """Failed attempts to write the fail-safe current after which the device's own watchdog must do it."""
 MARGIN_S = 1.0
@@ -78,13 +78,17 @@ class ModbusEvse:
         self._probing = Probing(scheduler, profile, unit=setup.unit, outlet=setup.outlet)
         self._profile: DeviceProfile
         self._adopt(Choice(next(profile.readings)))
+        self._identified = profile.probe is None
+        """It is, as far as can be told, what the device profile describes: it may be written to."""
         self._latest: EvseReading | None = None
         self._tags = TagRegister()
         self._order: Order | None = None
         self._lease = Lease()
         self._renewed_s = -math.inf
         """When the setpoint was last written for a model that forgets it."""
-        self._reduced_lost_s = -math.inf
+        self._unheard = Unheard()
+        self._holding: asyncio.Timeout | None = None
+        """Around the order that is being carried out."""
         self._wake = asyncio.Event()
         self._fed = asyncio.Event()
         """Set when there is a setpoint again for which the watchdog is to be fed."""
@@ -129,8 +133,11 @@ class ModbusEvse:
         if not self._running:
             raise DeviceError(Fault.CLOSED, f"{self.id}: not running")
         order = Order(setpoint, asyncio.get_running_loop().create_future())
+        before = self._order
         self._supersede()
         self._order = order
+        if before is not None and lowers(setpoint, before.setpoint):
+            self._interrupt()
         self._wake.set()
         await order.done
 
@@ -192,11 +199,12 @@ class ModbusEvse:
     # What the poller tells.
 
     async def found(self) -> None:
-        choice = await self._probing.choose()
+        choice = await self._choose()
         if choice.profile is not self._profile:
             raise OtherReadingError(choice)
         self._choice = choice
         self._outlet.forget()
+        self._unheard = Unheard()
         self._tags.doubt()
         await self._upkeep.found()
         if self._lease.until_s == math.inf:
@@ -205,6 +213,15 @@ class ModbusEvse:
         elif time.monotonic() >= self._lease.until_s:
             self._lease.ended, self._lease.failures, self._lease.retry_s = False, 0, 0.0
         self._wake.set()
+
+    async def _choose(self) -> Choice:
+        try:
+            choice = await self._probing.choose()
+        except DeviceError as error:
+            self._identified = self._identified and error.fault is not Fault.MISMATCH
+            raise
+        self._identified = True
+        return choice
 
     def seen(self, image: Image) -> None:
         reading = evse_reading(self._profile, image)
@@ -254,7 +271,10 @@ class ModbusEvse:
 
     async def _obey(self, order: Order) -> None:
         try:
-            await self._hold(order)
+            async with asyncio.timeout(None) as self._holding:
+                await self._hold(order)
+        except TimeoutError:
+            pass  # a cut has taken its place, and its caller was told
         except DeviceError as error:
             if not order.done.done():
                 order.done.set_exception(error)
@@ -277,15 +297,14 @@ class ModbusEvse:
         await self._outlet.hold(
             wanted,
             superseded=lambda: self._order is not order or time.monotonic() > lease.until_s,
+            heard=self.health is Health.OK,
         )
 
     def _allow_lost(self, wanted: Target) -> None:
-        """A lost outlet takes nothing but a lock or a pause, and that once a second."""
-        now_s = time.monotonic()
-        too_soon = now_s - self._reduced_lost_s < RETRY_S
-        if (wanted.enabled and wanted.current_ma > 0) or too_soon:
+        """A lost outlet takes nothing but a lock or a pause, and that less and less often."""
+        energises = wanted.enabled and wanted.current_ma > 0
+        if energises or not self._identified or not self._unheard.may_be_told(wanted, time.monotonic()):
             raise DeviceError(Fault.TIMEOUT, f"{self.id}: does not answer")
-        self._reduced_lost_s = now_s
 
     def _expiry_s(self) -> float:
         lease = self._lease
@@ -306,6 +325,9 @@ class ModbusEvse:
     async def _expire(self) -> None:
         """Nobody renewed the setpoint: write the fail-safe current, never more than the outlet holds."""
         lease = self._lease
+        if not self._identified:
+            lease.ended = True  # tried when it is found
+            return
         failsafe_ma = on_grid(self._setup.failsafe_ma, self._setup, self._form)
         try:
             await self._outlet.fall_back(failsafe_ma, superseded=lambda: self._order is not None)
@@ -366,6 +388,12 @@ class ModbusEvse:
                 await self._registers.write("comm_timeout", round(timeout_s * 1000), urgency=Urgency.WRITE)
             elif form.value is not None:
                 await self._registers.write_raw("heartbeat", form.value, urgency=Urgency.WRITE)
+
+    def _interrupt(self) -> None:
+        """What waits for the wire is not sent any more; what is under way there ends by itself."""
+        if self._holding is not None:
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                self._holding.reschedule(asyncio.get_running_loop().time())
 
     def _supersede(self) -> None:
         self._fail_order(DeviceError(Fault.REFUSED, f"{self.id}: superseded"))

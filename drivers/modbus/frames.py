@@ -5,7 +5,7 @@ import struct
 from array import array
 from collections.abc import Sequence
 
-from drivers.modbus.pdu import Request, matches
+from drivers.modbus.pdu import READS, Request, matches
 
 LONGEST = 1024
 """Bytes kept while searching: several of the longest frames, so that noise cannot fill the memory."""
@@ -50,6 +50,12 @@ def frame(request: Request) -> bytes:
     """The request on the wire. Polling asks the same again and again."""
     body = bytes([request.unit]) + request.pdu
     return body + crc(body)
+
+
+def ends_with_question(heard: bytes) -> bool:
+    """Whether a read request is the last of it; answers of the same length say how many bytes follow."""
+    one = heard[-QUESTION:]
+    return len(one) == QUESTION and one[1] in READS and one[2] != QUESTION - 5 and not remainder(one)
 
 
 class Search:

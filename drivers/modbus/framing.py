@@ -26,5 +26,7 @@ class Framing:
     search: Callable[[Request, bool], Finder]
     answer_chars: Callable[[Request], int]
     """Characters of the whole normal answer."""
+    asks: Callable[[bytes], bool]
+    """Whether the end of what was heard is a read request, of another master then, whose answer has yet to come."""
     pause_s: float
     """Longest pause that an answer may make between two of its characters; 0: it comes in one go."""

@@ -8,7 +8,7 @@ from drivers.modbus.pdu import Request
 
 
 class Answer(NamedTuple):
-    """Registers or bits of the answer (none for a write) and when its last byte came, monotonic.
+    """Registers or bits of the answer (none for a write) and when its last byte came, monotonic, or earlier.
 
     `turnaround_s`: from the end of the request to the first byte of the answer.
     """

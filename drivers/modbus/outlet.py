@@ -1,6 +1,7 @@
 """What an outlet holds, as far as it is known, and the writes that make it hold something else."""
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -48,24 +49,27 @@ class Outlet:
             step = Step("enable" if what == "enable" else "current", self._held[what])
             if found is not None and not kept(step, found, same_register=name == self._name(what)):
                 del self._held[what]
+                if what == "current":
+                    self._most_ma = max(found, self._most_ma or 0)
 
     def _settled_s(self, what: str) -> float:
         return self._changed_s.get(what, 0.0) + self._form.latency_s + GRACE_S
 
-    async def hold(self, wanted: Target, *, superseded: Superseded) -> None:
+    async def hold(self, wanted: Target, *, superseded: Superseded, heard: bool = True) -> None:
         """Return once the outlet holds the target; what it holds already is not written (R12).
+
+        `heard` False: it does not answer, but may hear.
 
         Raises:
             DeviceError: nothing may be concluded about what it holds.
         """
-        if not self._form.volatile:
-            await self._learn()
-        plan = [
-            step for step in steps(wanted, self._profile, self._form) if self._held.get(step.what) != step.value
-        ]
+        plan = self._missing(wanted)
+        if not all(self._reduces(step) for step in plan):
+            await self._learn(Urgency.WRITE)
+            plan = self._missing(wanted)
         self._spare_eeprom(plan)
         if all(self._reduces(step) for step in plan):
-            await self._reduce(plan, superseded=superseded)
+            await self._reduce(plan, superseded=superseded, heard=heard)
             return
         for step in plan:
             await self._write(step, Urgency.SAFETY if self._reduces(step) else Urgency.WRITE)
@@ -91,10 +95,25 @@ class Outlet:
         if "current" in self._held:
             await self._registers.write("current_limit", self._held["current"], urgency=Urgency.WRITE)
 
-    async def _learn(self) -> None:
-        """An EEPROM setpoint that the device holds already is not written again after it was found anew."""
-        if "current" not in self._held and self._registers.readable("current_limit"):
-            self._held["current"] = self._most_ma = await self._registers.read("current_limit", Urgency.WRITE)
+    def _missing(self, wanted: Target) -> Sequence[Step]:
+        planned = steps(wanted, self._profile, self._form)
+        return [step for step in planned if self._held.get(step.what) != step.value]
+
+    async def _learn(self, urgency: Urgency) -> None:
+        """An EEPROM setpoint that the device holds already is not written again after it was found anew.
+
+        A setpoint that it refuses to tell, or that cannot be one, is written over.
+
+        Raises:
+            DeviceError: not answered.
+        """
+        if self._form.volatile or "current" in self._held or not self._registers.readable("current_limit"):
+            return
+        try:
+            self._held["current"] = self._most_ma = await self._registers.read("current_limit", urgency)
+        except DeviceError as error:
+            if error.fault not in (Fault.REFUSED, Fault.DATA):
+                raise
 
     async def _known_ma(self, otherwise_ma: int) -> int:
         if "current" in self._held:
@@ -119,25 +138,46 @@ class Outlet:
         return self._most_ma is None or step.value > self._most_ma
 
     def _reduces(self, step: Step) -> bool:
-        """Whether the step can only lower what the outlet offers."""
+        """Whether the step lowers the most that the outlet may be offering."""
         if step.what == "enable":
             return self._profile.enable is not None and step.value == self._profile.enable.off
-        return step.value < max(self._form.min_ma, self._held.get("current", 0))
+        return step.value < max(self._form.min_ma, self._held.get("current", self._most_ma or 0))
 
-    async def _reduce(self, plan: Sequence[Step], *, superseded: Superseded) -> None:
-        """Every step is tried, whatever became of the others, before any is read back."""
+    async def _reduce(self, plan: Sequence[Step], *, superseded: Superseded, heard: bool = True) -> None:
+        """Every step is tried, whatever became of the others, before any is read back.
+
+        Where the outlet is not heard one miss is enough: the others on its wire wait for it meanwhile.
+        """
         refused: DeviceError | None = None
         written = []
         for step in plan:
             try:
-                await self._write(step, Urgency.SAFETY)
-                written.append(step)
+                if await self._lower(step, heard=heard):
+                    written.append(step)
             except DeviceError as error:
                 refused = error
+                if not heard and error.fault is Fault.TIMEOUT:
+                    break
         for step in written:
             await self._confirm(step, superseded=superseded)
         if refused is not None:
             raise refused
+
+    async def _lower(self, step: Step, *, heard: bool) -> bool:
+        """Whether it was written; an EEPROM that holds it is spared, but what it holds is not waited for."""
+        if step.what == "current" and heard:
+            with contextlib.suppress(DeviceError):
+                await self._learn(Urgency.SAFETY)
+            if not self._form.volatile and not self._is_worth_a_write(step):
+                return False
+        await self._write(step, Urgency.SAFETY)
+        return True
+
+    def _is_worth_a_write(self, step: Step) -> bool:
+        held_ma = self._held.get("current")
+        if held_ma is not None and held_ma < step.value:
+            self._spare_eeprom((step,))  # it holds less than it was feared to
+        return held_ma != step.value
 
     async def _write(self, step: Step, urgency: Urgency) -> None:
         self._held.pop(step.what, None)

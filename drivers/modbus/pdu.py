@@ -30,7 +30,8 @@ EXCEPTIONS = {
 GATEWAY = (10, 11)
 
 Shape = tuple[int, int]
-"""Function and count: two answers of one unit with the same shape cannot be told apart on RTU."""
+"""Function and size of the answer: two answers of one unit with the same shape cannot be told apart on RTU. (One
+coil or eight are one byte.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Request:
 
     @property
     def shape(self) -> Shape:
-        return self.function, self.count
+        return self.function, self.answer_size
 
     def _pdu(self) -> bytes:
         if self.is_read:

@@ -18,6 +18,12 @@ from drivers.modbus.unit import Unit
 SLOW_S = 10.0
 ANSWERS = "answers"
 """What people read of a healthy device."""
+GLITCHES = 2
+"""So often an answer may be missing while a device is set up: one that is polled is lost after three as well."""
+REFUSALS = 3
+"""Rounds in a row in which everything was refused (busy, starting) after which a device is lost, ..."""
+REFUSED_S = 0.35
+"""... at least so far apart: over about a second, as one that is silent."""
 BACK_OFF_S = (0.25, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 
@@ -55,8 +61,9 @@ class Poller:
         others = [Wanted([point], plan.fast.packing) for point in plan.elsewhere]
         self._touched = (self._fast, *(Sampler(scheduler, unit, wanted) for wanted in others))
         self._slow_image: Image = {}
-        self._slow_free = asyncio.Lock()
         self._device = device
+        self._told = ""
+        """The last reason of the health that was told."""
         self._waiters: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
 
@@ -93,6 +100,18 @@ class Poller:
         await waiter
 
     async def _find(self) -> None:
+        """Set it up, again where a unit that does answer was silent once."""
+        for _ in range(GLITCHES):
+            try:
+                await self._set_up()
+            except DeviceError as error:
+                if error.fault is not Fault.TIMEOUT or not self._unit.heard:
+                    raise
+            else:
+                return
+        await self._set_up()
+
+    async def _set_up(self) -> None:
         await self._hush()
         self._fast.pack()
         self._slow.pack()
@@ -103,9 +122,10 @@ class Poller:
 
     async def _touch(self) -> None:
         """Whether it answers at all: some devices are silent on a function that they do not have."""
+        urgency = Urgency.SLOW if self._unit.untried or self._unit.heard else Urgency.PROBE
         for place in self._touched:
             try:
-                return await place.touch(Urgency.SLOW if self._unit.untried else Urgency.PROBE)
+                return await place.touch(urgency)
             except DeviceError as error:
                 if error.fault is not Fault.TIMEOUT:
                     raise
@@ -121,31 +141,40 @@ class Poller:
 
     async def _keep_fast(self) -> DeviceError:
         """Until the device is lost; returns why."""
-        check_s = time.monotonic()
+        check_s, refusals = time.monotonic(), 0
         while True:
             begin_s = time.monotonic()
+            period_s = self._period_s
             try:
                 if begin_s >= check_s:
                     await self._device.slow()
                     self._fast.pack_again()
                     check_s = begin_s + SLOW_S
                 await self._round(all_of_it=False)
+                refusals = 0
             except DeviceError as error:
-                if error.fault is not Fault.TIMEOUT or self._unit.lost:
+                refusals += error.fault is Fault.REFUSED
+                if self._is_lost(error, refusals):
                     return error
-                continue
-            await self._pause(begin_s + self._period_s)
+                if error.fault is Fault.TIMEOUT:
+                    continue
+                period_s = max(period_s, REFUSED_S)
+            await self._pause(begin_s + period_s)
             await self._hush()
+
+    def _is_lost(self, error: DeviceError, refusals: int) -> bool:
+        if error.fault is Fault.REFUSED:
+            return refusals >= REFUSALS
+        return error.fault is not Fault.TIMEOUT or self._unit.lost
 
     async def _keep_slow(self) -> None:
         """Beside the fast rounds, so that none of those waits for it. What fails is tried again in its turn."""
         while not self._slow.empty:
             await asyncio.sleep(SLOW_S)
             await self._hush()
-            async with self._slow_free:
-                self._slow.pack_again()
-                with contextlib.suppress(DeviceError):  # a lost device is noticed by its fast rounds
-                    self._slow_image = await self._slow.read(Urgency.SLOW)
+            self._slow.pack_again()
+            with contextlib.suppress(DeviceError):  # a lost device is noticed by its fast rounds
+                self._slow_image = await self._slow.read(Urgency.SLOW)
 
     async def _pause(self, until_s: float) -> None:
         if self._waiters:
@@ -166,21 +195,26 @@ class Poller:
     async def _round(self, *, all_of_it: bool) -> None:
         waiters, self._waiters = self._waiters, []
         try:
-            if all_of_it or waiters:
-                async with self._slow_free:
-                    self._slow_image = await self._slow.read(Urgency.FAST)
+            # What is read slowly beside may take long on a busy wire, and is not waited for.
+            slow = await self._slow.read(Urgency.FAST) if all_of_it or waiters else None
             image = await self._fast.read(Urgency.FAST, due_s=time.monotonic() + self._period_s)
             if not image:
-                raise DeviceError(
-                    Fault.MISMATCH, f"unit {self._unit.number} offers no register of its device profile"
-                )
+                raise self._nothing_read()
         except DeviceError as error:
             _fail(waiters, error)
             raise
+        if slow is not None:
+            self._slow_image = slow
         self._device.seen({**self._slow_image, **image})
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _nothing_read(self) -> DeviceError:
+        number = self._unit.number
+        if self._fast.lacking:
+            return DeviceError(Fault.MISMATCH, f"unit {number} offers no register of its device profile")
+        return DeviceError(Fault.REFUSED, f"unit {number} answers, but refuses or garbles every read")
 
     async def _back_off(self, failures: int, fault: Fault) -> None:
         """Less and less often; at once when the unit or the wire comes back, if silence was the reason."""
@@ -195,15 +229,16 @@ class Poller:
 
     def _lose(self, error: DeviceError) -> None:
         self._release(error)
-        self._set_health(Health.LOST, str(error))
+        self._set_health(Health.LOST, str(error), anew=error.fault is Fault.MISMATCH)
 
     def _release(self, error: DeviceError) -> None:
         waiters, self._waiters = self._waiters, []
         _fail(waiters, error)
 
-    def _set_health(self, health: Health, text: str) -> None:
-        if self.health is not health:
-            self.health = health
+    def _set_health(self, health: Health, text: str, *, anew: bool = False) -> None:
+        """`anew`: told also where only the reason is another: what was silent came back as another device."""
+        if self.health is not health or (anew and text != self._told):
+            self.health, self._told = health, text
             self._device.health_changed(health, text)
 
 

@@ -102,7 +102,7 @@ def _open(line: Line) -> serial.Serial:
 
 def _make_prompt(port: serial.Serial) -> None:
     """USB adapters hold bytes back for up to 16 ms otherwise. Not every driver knows the flag."""
-    with contextlib.suppress(ValueError, OSError):
+    with contextlib.suppress(ValueError, OSError, termios.error):
         port.set_low_latency_mode(True)
 
 
@@ -118,5 +118,5 @@ def _let_kernel_drive(port: serial.Serial) -> None:
     except OSError:
         return
     if not struct.unpack_from("I", settings)[0] & RS485_ENABLED:
-        with contextlib.suppress(ValueError, OSError):
+        with contextlib.suppress(ValueError, OSError, termios.error):
             port.rs485_mode = RS485Settings()

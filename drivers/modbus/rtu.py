@@ -11,7 +11,7 @@ from drivers.api import DeviceError, Fault
 from drivers.modbus import pdu
 from drivers.modbus.ascii import ASCII
 from drivers.modbus.blocks import char_s, gap_s
-from drivers.modbus.frames import Search, frame
+from drivers.modbus.frames import Search, ends_with_question, frame
 from drivers.modbus.framing import Finder, Framing
 from drivers.modbus.link import Answer, Done
 from drivers.modbus.pdu import Request
@@ -21,6 +21,10 @@ from drivers.setups import Line
 
 BABBLE_S = 1.0
 """A line that is not silent for this long has another master or a fault."""
+ANOTHER_S = 0.5
+"""For the answer to another master's question: what would come after ours could be that."""
+OVERHEARD = 64
+"""Characters that are kept of what others said last."""
 LOOKS = 4
 """Reads after which a line without a whole echo does not echo, however noisy it is."""
 FIFO = 16
@@ -43,14 +47,15 @@ class Exchange:
     ends_s: float = 0.0
     """When the last byte of the request leaves the line."""
     turnaround_s: float | None = None
-    whole_by_s: float = 0.0
-    """When the whole answer must be there; known once it has begun."""
+    limit_s: float = 0.0
+    """When the answer must have begun, and once it has, when it must be there."""
 
 
 RTU = Framing(
     frame,
     lambda request, echoes: Search(request, echoes=echoes),
     lambda request: request.answer_size + FRAMING,
+    ends_with_question,
     pause_s=0.0,
 )
 
@@ -84,6 +89,8 @@ class RtuLink:
         self._gap_s = gap_s(line) if gap is None else gap
         self._busy_until_s = 0.0
         """When the last byte, ours or theirs, left the line."""
+        self._overheard = b""
+        """What came last while nothing of ours was under way."""
         self._echoes = False
         self._looks = 0
         self._exchange: Exchange | None = None
@@ -136,10 +143,10 @@ class RtuLink:
 
     def _when_silent(self, now_s: float) -> None:
         """Send, or come back when nothing was on the line for 3.5 characters; what comes meanwhile is dropped."""
-        silent_s = self._busy_until_s + self._gap_s
+        silent_s = self._free_s()
         if now_s >= silent_s:
             self._readable()  # what lies in the kernel's buffer is old
-            silent_s = self._busy_until_s + self._gap_s
+            silent_s = self._free_s()
         exchange = self._exchange
         if exchange is None or self._alarm is None:
             return
@@ -150,6 +157,10 @@ class RtuLink:
             self._loop.call_soon(self._finish, exchange, DeviceError(Fault.TIMEOUT, text))
         else:
             self._alarm.at(silent_s, self._silent)
+
+    def _free_s(self) -> float:
+        another = self._overheard and self._framing.asks(self._overheard)
+        return self._busy_until_s + (ANOTHER_S if another else self._gap_s)
 
     def _silent(self) -> None:
         if self._exchange is not None and not self._exchange.sent:
@@ -171,7 +182,8 @@ class RtuLink:
             self._loop.call_soon(self._finish, exchange, DeviceError(Fault.TIMEOUT, text))
             return
         first = min(self._framing.answer_chars(exchange.request), FIFO)
-        self._deadline.at(exchange.ends_s + exchange.timeout_s + first * self._char_s)
+        exchange.limit_s = exchange.ends_s + exchange.timeout_s + first * self._char_s
+        self._deadline.at(exchange.limit_s)
 
     def _readable(self) -> None:
         if self._port is None:
@@ -188,20 +200,25 @@ class RtuLink:
         exchange = self._exchange
         if exchange is not None and exchange.sent:
             self._offer(exchange, data, now_s)
+        else:
+            self._overheard = (self._overheard + data)[-OVERHEARD:]
 
     def _offer(self, exchange: Exchange, data: bytes, now_s: float) -> None:
         answer = exchange.search.feed(data)
+        came_s = (
+            now_s if now_s <= exchange.limit_s else exchange.ends_s
+        )  # we were late: it may lie there since then
         if exchange.turnaround_s is None:
             exchange.turnaround_s = max(0.0, now_s - exchange.ends_s - len(data) * self._char_s)
             rest_s = self._framing.answer_chars(exchange.request) * self._char_s
-            exchange.whole_by_s = now_s + rest_s + exchange.timeout_s + self._framing.pause_s
+            exchange.limit_s = now_s + rest_s + exchange.timeout_s + self._framing.pause_s
         if answer is None:
             pause_s = self._framing.pause_s
-            self._deadline.at(min(exchange.whole_by_s, now_s + pause_s) if pause_s else exchange.whole_by_s)
+            self._deadline.at(min(exchange.limit_s, now_s + pause_s) if pause_s else exchange.limit_s)
             return
         outcome: Answer | DeviceError
         try:
-            outcome = Answer(pdu.content(exchange.request, answer), now_s, exchange.turnaround_s)
+            outcome = Answer(pdu.content(exchange.request, answer), came_s, exchange.turnaround_s)
         except DeviceError as error:
             outcome = error
         self._finish(exchange, outcome)
@@ -215,6 +232,7 @@ class RtuLink:
         if self._exchange is not exchange:
             return
         self._exchange = None
+        self._overheard = b""
         self._deadline.lift()
         if exchange.request.is_read and exchange.sent:
             self._learn_echo(exchange.search)

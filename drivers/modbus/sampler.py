@@ -41,6 +41,11 @@ class Sampler:
     def empty(self) -> bool:
         return not self._wanted.points
 
+    @property
+    def lacking(self) -> bool:
+        """Whether the device said of every register that it is not there."""
+        return not self._blocks
+
     def pack(self) -> None:
         """Forget what was refused."""
         self._blocks = plan(self._wanted.points, self._wanted.packing, self._wanted.together)
@@ -93,8 +98,9 @@ class Sampler:
         """A part of the block is not there: from now on its points are read one by one, without the missing one."""
         alone = block.count == block.points[0].width
         parts = () if alone else tuple(Block(block.table, p.address, p.width, (p,)) for p in block.points)
-        place = self._blocks.index(block)
-        self._blocks = (*self._blocks[:place], *parts, *self._blocks[place + 1 :])
+        if block in self._blocks:  # two rounds may find out at once
+            place = self._blocks.index(block)
+            self._blocks = (*self._blocks[:place], *parts, *self._blocks[place + 1 :])
         return parts
 
 

@@ -7,10 +7,11 @@ on futures of their own, so that cancelling one never cancels a transfer.
 import asyncio
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from drivers.api import DeviceError, Fault, Health
+from drivers.modbus.condition import Condition
 from drivers.modbus.jobs import (
     DEAD_IDLE_SHARE,
     DEAD_SHARE,
@@ -37,18 +38,6 @@ REOPEN_SILENT_S = 10.0
 USUAL_TURNAROUND_S = 0.005
 
 
-@dataclass(slots=True)
-class Condition:
-    """Whether anybody answers on the wire."""
-
-    health: Health = Health.UNKNOWN
-    answered_s: float = -math.inf
-    opened_s: float = -math.inf
-    reopened_s: float = -math.inf
-    silent: set[int] = field(default_factory=set)
-    """Units that missed since anybody answered."""
-
-
 @dataclass(slots=True, eq=False)
 class Flight:
     """A job under way. `settles`: with a request of another shape, after which the job itself can be believed."""
@@ -57,6 +46,7 @@ class Flight:
     request: Request
     settles: bool
     begun_s: float
+    timeout_s: float
 
 
 class Asks(Protocol):
@@ -86,11 +76,22 @@ class Scheduler:
         self._earned_s = math.inf
         self._busy_s = 0.0
         self._earned_busy_s = 0.0
+        self._worst_cut_s = 0.0
 
     @property
     def counters(self) -> Counters:
         """Of all units together, and the time that guests had."""
         return total([*(unit.counters for unit in self._units.values()), self._of_guests])
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are queued."""
+        return len(self._jobs)
+
+    @property
+    def worst_cut_s(self) -> float:
+        """The longest that a reduction waited from its order until it went out."""
+        return self._worst_cut_s
 
     @property
     def units(self) -> Mapping[int, Unit]:
@@ -159,8 +160,11 @@ class Scheduler:
 
     async def _open(self) -> None:
         self._stopped.clear()
-        attempt = 0 if _now_s() - self._condition.opened_s > 1.0 else 1
-        first = attempt
+        attempt = self._condition.first_attempt(_now_s())
+        if attempt > 1:
+            text = "closed again and again before anybody answers: is another master connected to it?"
+            self._shut(text)
+            self._set_health(Health.LOST, text)
         while not self._link.is_open:
             pause_s = REOPEN_S[min(attempt, len(REOPEN_S) - 1)]
             if pause_s > 0:
@@ -171,13 +175,15 @@ class Scheduler:
                 self._shut(str(error))
                 self._set_health(Health.LOST, str(error))
             attempt += 1
-        self._closed = None
+        was_shut, self._closed = self._closed is not None, None
         self._condition.opened_s = _now_s()
-        if attempt > first + 1:
+        if was_shut:
             self._revive()
 
     def _shut(self, text: str) -> None:
         self._closed = text
+        for unit in self._units.values():
+            unit.revived.clear()  # nobody need try again before it is open
         for job in self._jobs.clear():
             job.fail(DeviceError(Fault.CLOSED, text))
 
@@ -240,9 +246,12 @@ class Scheduler:
     def _begin(self, job: Job, now_s: float) -> None:
         settles = self._confusable(job, now_s)
         request = job.unit.another_shape(job.request) if settles else job.request
-        flight = Flight(job, request, settles, now_s)
+        timeout_s = job.unit.timeout_s(request, urgent=job.urgency <= Urgency.WRITE)
+        flight = Flight(job, request, settles, now_s, timeout_s)
+        if job.urgency is Urgency.SAFETY and not settles:
+            self._worst_cut_s = max(self._worst_cut_s, now_s - job.since_s)
         self._flying.append(flight)
-        self._link.begin(request, job.unit.timeout_s(request), lambda outcome: self._done(flight, outcome))
+        self._link.begin(request, timeout_s, lambda outcome: self._done(flight, outcome))
 
     def _confusable(self, job: Job, now_s: float) -> bool:
         """Whether something else than its answer could be taken for it: a late answer, or the line's own echo.
@@ -309,14 +318,16 @@ class Scheduler:
         if answered:
             self._heard(unit, now_s)
         unit.counters.errors += 1
+        unit.counters.faults[error.fault] += 1
         if error.fault is Fault.TIMEOUT:
             unit.counters.timeouts += 1
             unit.counters.lost_s += now_s - flight.begun_s
-            unit.missed(now_s, unit.timeout_s(request))
+            unit.missed(now_s, flight.timeout_s)
             self._missed(unit, now_s)
         if not answered:
             unit.may_come_late(request, now_s)
         if error.fault is Fault.REFUSED and not answered:
+            unit.quiet_until_s = max(unit.quiet_until_s, now_s + unit.spacing_s)
             return DeviceError(Fault.TIMEOUT, f"{error}, perhaps of an older request")
         return error
 

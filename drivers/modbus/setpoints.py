@@ -1,5 +1,6 @@
 """What is written for a setpoint, and in which order. PURE."""
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -10,6 +11,8 @@ from drivers.setups import EvseSetup
 
 WHOLE_AMPERE_MA = 1000
 """A charger may keep a setpoint rounded down to whole amperes (seen with older firmware)."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+"""Between two equal cuts to an outlet that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +73,27 @@ def kept(step: Step, read: int, *, same_register: bool) -> bool:
         return read == step.value
     lowest_ma = step.value - WHOLE_AMPERE_MA + 1 if same_register else 0
     return step.value > 0 and max(0, lowest_ma) <= read < step.value
+
+
+def lowers(new: Setpoint, old: Setpoint) -> bool:
+    return new.current_ma < old.current_ma or (old.enabled and not new.enabled)
+
+
+@dataclass(slots=True)
+class Unheard:
+    """Cuts that were sent to an outlet which may hear though it is not heard.
+
+    Each costs the others on its wire a time-out.
+    """
+
+    told: Target | None = None
+    next_s: float = -math.inf
+    pause_s: float = FIRST_PAUSE_S
+
+    def may_be_told(self, wanted: Target, now_s: float) -> bool:
+        """Another cut at once, the same one less and less often."""
+        if wanted == self.told and now_s < self.next_s:
+            return False
+        self.pause_s = min(LONGEST_PAUSE_S, 2 * self.pause_s) if wanted == self.told else FIRST_PAUSE_S
+        self.told, self.next_s = wanted, now_s + self.pause_s
+        return True

@@ -129,9 +129,12 @@ class Connection(asyncio.Protocol):
         if exchange is None or unit != exchange.request.unit:
             return
         now_s = self._loop.time()
+        came_s = (
+            now_s if now_s <= exchange.limit_s else exchange.begun_s
+        )  # we were late: it may lie there since then
         outcome: Answer | DeviceError
         try:
-            outcome = Answer(pdu.values(exchange.request, body), now_s, now_s - exchange.begun_s)
+            outcome = Answer(pdu.values(exchange.request, body), came_s, now_s - exchange.begun_s)
         except DeviceError as error:
             outcome = error
         del self._open[transaction]

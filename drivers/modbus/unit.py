@@ -1,10 +1,13 @@
 """What is known of one unit: how fast it answers, when it may be asked again, what may still come late."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from drivers.api import Fault
 from drivers.modbus.pdu import READ_FUNCTION, Request, Shape, read
+from drivers.profile_schema import Table
 
 LOST_AFTER = 3
 """Misses in a row after which a unit counts as lost."""
@@ -14,6 +17,8 @@ PATIENT_EACH = 4
 """Each fourth probe of a lost unit waits longer, ever longer, so that one that became slow is heard in the end."""
 STALE_S = 15.0
 """An answer that comes later than this is not expected."""
+SETTLING: tuple[Table, ...] = ("holding", "input", "coil", "discrete")
+"""Where is read what only shows that no late answer is under way; bits, which most devices refuse, come last."""
 SMOOTHING = 0.2
 PLAUSIBLE = 4
 """An answer comes within this many usual turnarounds."""
@@ -45,6 +50,8 @@ class Counters:
     timeouts: int = 0
     busy_s: float = 0.0
     lost_s: float = 0.0
+    faults: Counter[Fault] = field(default_factory=Counter)
+    """The errors by kind."""
 
 
 def total(all_of_them: Iterable[Counters]) -> Counters:
@@ -55,6 +62,7 @@ def total(all_of_them: Iterable[Counters]) -> Counters:
         found.timeouts += one.timeouts
         found.busy_s += one.busy_s
         found.lost_s += one.lost_s
+        found.faults += one.faults
     return found
 
 
@@ -91,6 +99,8 @@ class Unit:
     devices: int = 0
     """Devices that are polled behind this unit."""
     misses: int = 0
+    answered_s: float | None = None
+    """When it last answered; None: never."""
     untried: bool = True
     """Not asked yet, or not since the wire came back: its first probe is free of the budget for the dead."""
     revived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -103,6 +113,11 @@ class Unit:
     @property
     def lost(self) -> bool:
         return self.misses >= LOST_AFTER
+
+    @property
+    def heard(self) -> bool:
+        """It has answered, and has missed less since than a lost one."""
+        return self._reads.usual_s is not None and not self.lost
 
     @property
     def depth(self) -> int:
@@ -131,8 +146,11 @@ class Unit:
         self.retry_s = 0.0
         self.revived.set()
 
-    def timeout_s(self, request: Request) -> float:
-        """From the end of the request to the first byte of its answer."""
+    def timeout_s(self, request: Request, *, urgent: bool = False) -> float:
+        """From the end of the request to the first byte of its answer.
+
+        `urgent`: what is written to a lost unit on the chance that it hears is not waited for as a probe is.
+        """
         timing = self.timing
         if not request.is_read and not self.lost:
             usual_s = self._writes.usual_s
@@ -140,7 +158,7 @@ class Unit:
             return min(timing.ceiling_s, longest_s)
         usual_s = self._reads.usual_s
         longest_s = timing.first_s if usual_s is None else max(timing.floor_s, PLAUSIBLE * usual_s)
-        return min(timing.ceiling_s, longest_s * self._patience())
+        return min(timing.ceiling_s, longest_s * (1 if urgent and self.lost else self._patience()))
 
     def _patience(self) -> int:
         if not self.lost:
@@ -150,6 +168,7 @@ class Unit:
 
     def answered(self, now_s: float) -> None:
         self.misses = 0
+        self.answered_s = now_s
         self.untried = False
         self._stale.clear()
         self._settlings = 0
@@ -195,8 +214,8 @@ class Unit:
         """
         by_function = [
             read(self.number, table, address=request.address, count=1)
-            for table in READ_FUNCTION
-            if table in ("holding", "input") and not self.may_be_late_exception(READ_FUNCTION[table])
+            for table in SETTLING
+            if not self.may_be_late_exception(READ_FUNCTION[table])
         ]
         self._settlings += 1
         if by_function and (self._settlings % 2 == 0 or not request.is_read):
@@ -205,5 +224,6 @@ class Unit:
 
     def _other_count(self, request: Request) -> Request:
         function = 4 if request.function == 4 else 3
-        count = next(count for count in (1, 2, 4, 3, *range(5, 126)) if (function, count) not in self._stale)
-        return Request(self.number, function, min(request.address, 0x10000 - count), count)
+        counts = (1, 2, 4, 3, *range(5, 126))
+        others = (Request(self.number, function, min(request.address, 0x10000 - count), count) for count in counts)
+        return next((other for other in others if other.shape not in self._stale), request)

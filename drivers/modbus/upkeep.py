@@ -6,8 +6,12 @@ from drivers.api import DeviceError
 from drivers.modbus.commissioning import Commissioning, Proof
 from drivers.modbus.scheduler import Urgency
 
-LONGEST_WAIT = 30
-"""Checks between two attempts at most. One check is made each 10 s: the pauses are 10, 20, 40 s ... 5 minutes."""
+LONGEST_WAIT = 360
+"""Checks between two attempts at most. One check is made each 10 s: the pauses are 10, 20, 40 s ... an hour.
+
+A device that never keeps what it is sent is not worn out so: an EEPROM bears 100,000 writes, ten years have fewer
+hours.
+"""
 
 
 class Upkeep:

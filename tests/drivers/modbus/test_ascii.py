@@ -1,7 +1,7 @@
 """Modbus ASCII: frames of the specification, hostile lines, and the link over a pty against the simulated slave."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
@@ -11,8 +11,8 @@ from pymodbus.framer.ascii import FramerAscii
 from pymodbus.pdu import DecodePDU
 
 from drivers.api import DeviceError, Fault
-from drivers.modbus import pdu
-from drivers.modbus.ascii import LONGEST, Search, frame, lrc
+from drivers.modbus import frames, pdu
+from drivers.modbus.ascii import LONGEST, Search, ends_with_question, frame, lrc
 from drivers.modbus.blocks import char_s
 from drivers.modbus.bus import ModbusBus
 from drivers.modbus.link import Answer
@@ -24,7 +24,7 @@ from sim.bus_faults import Faults
 from sim.clock import SimClock
 from sim.device_profile import SerialLine
 from sim.modbus_server import RtuBus, Slaves
-from tests.drivers.modbus.adversary import MemoryPort, text_sealed
+from tests.drivers.modbus.adversary import MemoryPort, sealed, text_sealed
 from tests.drivers.modbus.adversary import Slaves as Adversaries
 from tests.drivers.modbus.virtual_time import LoopAlarm, run_virtually
 
@@ -251,3 +251,17 @@ async def test_a_disturbed_line_gives_right_values_or_none(kind: str) -> None:
                     right += 1
                 except DeviceError:
                     await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(("seal", "asks"), [(sealed, frames.ends_with_question), (text_sealed, ends_with_question)])
+def test_another_masters_question_is_told_from_an_answer(
+    seal: Callable[[bytes], bytes], asks: Callable[[bytes], bool]
+) -> None:
+    question = seal(b"\x01\x03\x01\xf4\x00\x02")
+    assert asks(question)
+    assert asks(b"noise" + question)
+    assert not asks(question + seal(b"\x01\x03\x04\xde\xad\xbe\xef"))
+    assert not asks(question[:-2])
+    assert not asks(seal(b"\x01\x01\x03\x00\x00\x02")), "three bytes of coils"
+    assert not asks(seal(b"\x01\x06\x01\xf4\x00\x02")), "acknowledged as it was asked"
+    assert not asks(b"")

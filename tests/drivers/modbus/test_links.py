@@ -130,6 +130,16 @@ async def test_rtu_drops_what_comes_between_requests(rtu: RtuLink, pty_station: 
     assert (await exchange(rtu, READ, WAIT_S)).values == (7, 8)
 
 
+async def test_rtu_does_not_take_the_answer_to_another_master_for_its_own(rtu: RtuLink, pty_station: Any) -> None:
+    """It had asked just before: the unit answers that first."""
+    await exchange(rtu, READ, WAIT_S)
+    question, answer = sealed(b"\x01\x03\x01\xf4\x00\x02"), sealed(b"\x01\x03\x04\xde\xad\xbe\xef")
+    pty_station.send_now(question)
+    pty_station.send_later(0.1, answer)
+    pty_station.delay_s = 0.15
+    assert (await exchange(rtu, READ, 2 * WAIT_S)).values == (7, 8)
+
+
 async def test_rtu_gives_up_on_a_line_that_is_never_silent(line: Line, pty_station: Any) -> None:
     """The gap is one that the babbling does not leave even where this process has to wait for the processor."""
     rtu = RtuLink(line, gap=0.3)
@@ -214,3 +224,28 @@ async def test_tcp_names_a_host_that_refuses(endpoint: Endpoint, tcp_station: An
     with pytest.raises(DeviceError) as caught:
         await TcpLink(endpoint).open(lambda: None)
     assert caught.value.fault is Fault.CLOSED
+
+
+def stalls_with_the_answer(asked: Any, good: bytes) -> None:
+    """The answer comes at once, but this process is busy with something else."""
+    asyncio.get_running_loop().call_soon(time.sleep, 2 * WAIT_S)
+
+
+async def test_rtu_does_not_call_an_answer_young_that_lay_there_while_this_process_was_busy(
+    rtu: RtuLink, pty_station: Any
+) -> None:
+    pty_station.twist = stalls_with_the_answer
+    before_s = time.monotonic()
+    answer = await exchange(rtu, READ, WAIT_S)
+    assert answer.values == (7, 8)
+    assert before_s <= answer.t_s < time.monotonic() - WAIT_S
+
+
+async def test_tcp_does_not_call_an_answer_young_that_lay_there_while_this_process_was_busy(
+    tcp: TcpLink, tcp_station: Any
+) -> None:
+    tcp_station.twist = stalls_with_the_answer
+    before_s = time.monotonic()
+    answer = await exchange(tcp, READ, WAIT_S)
+    assert answer.values == (7, 8)
+    assert before_s <= answer.t_s < time.monotonic() - WAIT_S

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -493,5 +494,86 @@ def test_a_unit_that_refuses_whatever_is_longer_is_believed_again_by_another_fun
             await scheduler.transfer(read(0), Urgency.FAST)
         assert await scheduler.transfer(read(0), Urgency.FAST)
         assert [(one.function, one.count) for _, one in link.sent] == [(3, 1), (3, 2), (4, 1), (3, 1)]
+
+    on_wire(test)
+
+
+# What a wire, a unit or a gateway that misbehaves may cost
+
+
+@dataclass
+class Flapping(ToyLink):
+    """Opens each time, and is closed a moment later before anybody answers."""
+
+    openings: int = 0
+    flaps: bool = True
+
+    async def open(self, lost: Callable[[], None]) -> None:
+        await super().open(lost)
+        self.openings += 1
+        if self.flaps:
+            asyncio.get_running_loop().call_later(0.01, self._hang_up, lost)
+
+    def _hang_up(self, lost: Callable[[], None]) -> None:
+        self.close()
+        lost()
+
+
+def test_a_gateway_that_closes_each_connection_at_once_is_not_stormed() -> None:
+    """Some devices take one master only, and run out of sockets when they are asked four times a second."""
+    told: list[Health] = []
+
+    async def main() -> None:
+        link = Flapping()
+        scheduler = Scheduler(link, timing=RTU, on_health=lambda health, text: told.append(health))
+        running = asyncio.create_task(scheduler.run())
+        await asyncio.sleep(60)
+        assert link.openings < 22
+        with pytest.raises(DeviceError) as caught:
+            await scheduler.transfer(read(1), Urgency.SAFETY)
+        assert caught.value.fault is Fault.CLOSED, "nobody waits for it"
+        link.flaps = False
+        await asyncio.sleep(5)
+        await scheduler.transfer(read(1), Urgency.FAST)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtually(main())
+    assert told == [Health.LOST, Health.OK]
+
+
+def test_a_unit_gets_its_pause_also_after_an_exception_that_may_be_a_late_one() -> None:
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        scheduler.unit(1, spacing_s=0.2)
+        link.dead.add(1)
+        with pytest.raises(DeviceError):
+            await scheduler.transfer(read(0), Urgency.FAST)
+        link.dead.clear()
+        link.longest = 1
+        for _ in range(3):
+            with contextlib.suppress(DeviceError):
+                await scheduler.transfer(read(0), Urgency.FAST)
+        times = [at_s for at_s, _ in link.sent]
+        assert len(times) > 3
+        assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.2
+
+    on_wire(test)
+
+
+def test_cuts_for_a_lost_unit_take_no_longer_than_for_one_that_misses_for_the_first_time() -> None:
+    """Each of them holds up the wire, also for the cuts of others."""
+
+    async def test(scheduler: Scheduler, link: ToyLink) -> None:
+        await scheduler.transfer(read(1), Urgency.FAST)
+        link.dead.add(1)
+        scheduler.unit(1).lose()
+        took_s = []
+        for _ in range(40):
+            before_s = link.dead_s
+            with contextlib.suppress(DeviceError):
+                await scheduler.transfer(write(5), Urgency.SAFETY)
+            took_s.append(link.dead_s - before_s)
+            await asyncio.sleep(1)
+        assert max(took_s) <= RTU.floor_s + 0.001
 
     on_wire(test)

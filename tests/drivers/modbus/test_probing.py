@@ -1,5 +1,6 @@
 """Probes at commissioning: which reading of its device profile a device fits, if any."""
 
+import asyncio
 import struct
 import time
 from collections.abc import Awaitable, Callable
@@ -180,6 +181,30 @@ async def test_nothing_is_written_to_a_charger_that_fits_no_reading(
         await running.evse.apply(Setpoint(10_000, True, time.monotonic() + 5))
     assert refused.value.fault is Fault.TIMEOUT
     assert 'current_limit reads 0 as "in 0.1 A", 0 as "in 0.01 A"' in told(running, "A1")[-1]
+    with pytest.raises(DeviceError) as refused:
+        await running.evse.apply(Setpoint(0, False, time.monotonic() + 5))
+    assert refused.value.fault is Fault.TIMEOUT
+    assert tcp_station.writes() == [], "nor is a lock: whose register that is nobody knows"
+
+
+async def test_nothing_is_written_in_the_place_of_a_charger_that_was_exchanged_for_something_else(
+    start: Any, tcp_station: Any, until: Until
+) -> None:
+    running = start(SCALE, a20=130)
+    await until(lambda: running.evse.health is Health.OK)
+    await running.evse.apply(Setpoint(10_000, True, time.monotonic() + 1.5))
+    tcp_station.silent.add(1)
+    await until(lambda: running.evse.health is Health.LOST)
+    written = len(tcp_station.writes())
+    tcp_station.units[1][LIMIT] = 0
+    tcp_station.silent.clear()
+    await until(lambda: any("not as expected" in text for text in told(running, "A1")))
+    before = len(tcp_station.writes())
+    assert before - written <= 3, "the fail-safe current, while it was silent"
+    with pytest.raises(DeviceError):
+        await running.evse.apply(Setpoint(0, False, time.monotonic() + 5))
+    await asyncio.sleep(2.5)  # the setpoint has run out
+    assert len(tcp_station.writes()) == before
 
 
 async def test_a_charger_that_was_replaced_while_it_was_away_is_probed_again(

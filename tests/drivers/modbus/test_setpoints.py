@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from drivers.api import Setpoint
-from drivers.modbus.setpoints import Step, Target, kept, on_grid, steps, target
+from drivers.modbus.setpoints import Step, Target, Unheard, kept, on_grid, steps, target
 
 
 def plan(profile: Any, current_ma: int, enabled: bool) -> list[tuple[str, int]]:
@@ -57,3 +57,13 @@ def test_a_read_back_may_be_lower_but_never_higher(
 ) -> None:
     assert kept(Step("current", written), read, same_register=same_register) is fine
     assert kept(Step("enable", 1), 0, same_register=True) is False
+
+
+def test_an_outlet_that_is_not_heard_is_told_the_same_less_and_less_often_and_another_cut_at_once() -> None:
+    unheard, pause, lock = Unheard(), Target(0, True), Target(0, False)
+    told = [tenth / 10 for tenth in range(6000) if unheard.may_be_told(pause, tenth / 10)]
+    assert told[:7] == [0, 1, 3, 7, 15, 31, 63]
+    assert told[7] - told[6] == told[-1] - told[-2] == 60
+    assert unheard.may_be_told(lock, 600.0)
+    assert not unheard.may_be_told(lock, 600.9)
+    assert unheard.may_be_told(lock, 601.0)
