@@ -71,6 +71,8 @@ class CanBus:
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self.opened_s = float("-inf")
+        """When it was last opened: nothing heard before says whom it reaches now."""
         self._link: Link | None = None
         self._end: str | None = None
         self._subscribers: list[tuple[IdFilter, Receive]] = []
@@ -80,6 +82,7 @@ class CanBus:
         self._received = 0
         self._unwanted = 0
         self._sent = 0
+        self._worst_cut_s = 0.0
 
     @property
     def bitrate(self) -> int:
@@ -92,6 +95,16 @@ class CanBus:
     async def drained(self) -> None:
         """Return when nothing waits that could be sent."""
         await self._drained.wait()
+
+    @property
+    def waiting(self) -> int:
+        """Frames that are queued."""
+        return len(self._outbox)
+
+    @property
+    def worst_cut_s(self) -> float:
+        """The longest that an order to switch off waited until the link took it."""
+        return self._worst_cut_s
 
     @property
     def busy_s(self) -> float:
@@ -127,8 +140,8 @@ class CanBus:
             raise ValueError(f"no CAN frame: {frame}")
         if self._link is None:
             raise DeviceError(Fault.CLOSED, f"bus {self.id} is not open")
-        expires_s = asyncio.get_running_loop().time() + within_s
-        if not self._outbox.put(Waiting(frame, priority, expires_s, slot)):
+        now_s = asyncio.get_running_loop().time()
+        if not self._outbox.put(Waiting(frame, priority, now_s + within_s, slot, now_s)):
             self._count(refused=1)
             raise DeviceError(Fault.TIMEOUT, f"bus {self.id}: too many frames wait")
         self._drained.clear()
@@ -199,6 +212,7 @@ class CanBus:
             return str(error)
         try:
             self._count(openings=1)
+            self.opened_s = asyncio.get_running_loop().time()
             self._changed(Health.OK, "open")
             return await self._send_on(link)
         except OSError as error:
@@ -240,6 +254,8 @@ class CanBus:
             if later is None or self._end is not None:
                 return
             waiting = later
+        if waiting.priority is Priority.OFF:
+            self._worst_cut_s = max(self._worst_cut_s, loop.time() - waiting.since_s)
         self._sent += 1
         self._bits += waiting.frame.most_bits
 

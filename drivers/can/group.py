@@ -6,6 +6,7 @@ A target is believed until `valid_until_s` and never longer. Whoever sets it mus
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterable
 
 from drivers.api import DeviceError, Fault, Health, HealthChanged, Sink
@@ -19,8 +20,12 @@ from drivers.can.outbox import Priority
 from drivers.can.sharing import Member, shares
 
 FIND_EVERY_S = 10.0
+FAREWELL_S = 4.0
+"""So long at most the end of the task waits for the proof that all modules are off."""
+FAREWELL_EACH_S = 0.25
 MOST_MODULES = 60
 
+_log = logging.getLogger(__name__)
 _ANSWERING = {ModuleState.OFF, ModuleState.ON, ModuleState.UNPROVEN}
 
 
@@ -142,10 +147,34 @@ class ModuleGroup:
                 await self._pause()
         finally:
             self._running = False
-            self._target = None
-            self._switch_off(self._modules.values(), _now_s())
-            for end in endings:
-                end()
+            try:
+                await self._farewell()
+            finally:
+                self._target = None
+                for end in endings:
+                    end()
+
+    async def _farewell(self) -> None:
+        """All off, said again until each shows that it is: one frame may be lost, and nobody comes after us."""
+        until_s = _now_s() + FAREWELL_S
+        while live := self._say_off(_now_s()):
+            if self._bus.health is not Health.OK:
+                return
+            if _now_s() >= until_s:
+                names = ", ".join(f"{self.id}/{module.address}" for module in live)
+                _log.error("power modules are left that do not show that they are off: %s", names)
+                return
+            await asyncio.sleep(FAREWELL_EACH_S)
+
+    def _say_off(self, now_s: float) -> tuple[Module, ...]:
+        """Order off, and ask, all that may be live and may hear it; returns these."""
+        for module in self._modules.values():
+            module.settle(now_s)
+        live = tuple(one for one in self._modules.values() if self._to_be_switched_off(one, now_s))
+        self._switch_off(live, now_s)
+        for module in live:
+            self._post(self._family.poll(module.address), Priority.READ, "poll", (module,))
+        return live
 
     async def _pause(self) -> None:
         """Until the next poll, a new target, or the end of the present one."""
@@ -212,8 +241,8 @@ class ModuleGroup:
             return
         order = Order(target.voltage_mv, current_ma, sharing + target.others)
         output = self._family.output(module.address, order)
-        module.ordered(order, now_s)
-        self._post(output, Priority.SETPOINT, "output", (module,))
+        sent = self._post(output, Priority.SETPOINT, "output", (module,))
+        module.ordered(order, now_s, sent=sent)
         if module.confirmed_on(now_s):
             return
         module.switched(on=True, now_s=now_s)

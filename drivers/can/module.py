@@ -14,6 +14,10 @@ LAST_CHANCE_S = 3.0
 """So long a module that fell silent is still told to switch off. Then it is left alone: a frame that it hears would
 keep its own time-out from running."""
 CONFLICT_S = 10.0
+STUCK_S = 2.0
+"""Beyond three polls or its time to settle: a module that answers, and is not off by then, does not switch off."""
+ASKED_AGAIN_S = 5.0
+"""A model that tells no status may have restarted if it delivers nothing: so often it is switched on again."""
 
 
 class ModuleState(enum.Enum):
@@ -24,6 +28,8 @@ class ModuleState(enum.Enum):
     FAULT = "fault"
     CONFLICT = "conflict"
     """Another module has the same address."""
+    STUCK = "does not switch off"
+    """It answers, was told to be off for long enough, and does not show that it is."""
     SILENT = "silent"
     """It does not answer and may be live."""
     GONE = "gone"
@@ -47,6 +53,11 @@ class ModuleView:
     alarms: frozenset[str]
     refused: str | None
     """What it last refused, and has not done since."""
+    last_mv: int | None = None
+    last_ma: int | None = None
+    """What it measured last, however long ago."""
+    heard_s: float = 0.0
+    """When it last said anything."""
 
     @property
     def silent(self) -> bool:
@@ -138,9 +149,10 @@ class Module:
         """A frame that it may hear was queued."""
         self._fed_s = now_s
 
-    def ordered(self, order: Order, now_s: float) -> None:
+    def ordered(self, order: Order, now_s: float, *, sent: bool = True) -> None:
+        """`sent` False: it was not even queued, so that nothing measured from now on is its effect."""
         self.bound_ma = max(self.bound_ma, order.current_ma)
-        if order != self._order:
+        if order != self._order or not sent:
             self._order = order
             self._ordered_s = now_s
 
@@ -207,11 +219,23 @@ class Module:
         if not self.on:
             return False
         if self._status_bits.off is None:
-            return self._since_switch(self._switch_ack_s, now_s, ever=True)
+            return self._since_switch(self._switch_ack_s, now_s, ever=True) and not self._dark(now_s)
         if self._status is None:
             return False
         bits, t_s = self._status
         return self._status_bits.off not in bits and self._since_switch(t_s, now_s)
+
+    def _dark(self, now_s: float) -> bool:
+        """It has confirmed long ago that it is on, and delivers nothing: it may have restarted since, unnoticed."""
+        if self._order is None or self._current is None or now_s - self._switch_ack_s < ASKED_AGAIN_S:
+            return False
+        return self._order.current_ma > NO_CURRENT_MA and abs(self._current.value) <= NO_CURRENT_MA
+
+    def stuck(self, now_s: float) -> bool:
+        """It answers, and does not show that it is off though it was told so for long enough."""
+        late_s = max(self._timing.settle_s, 3 * self._timing.poll_s) + STUCK_S
+        told = not self.on and self.bound_ma > 0 and now_s - self._switched_s > late_s
+        return told and self.fresh(now_s) and not self.proven_off(now_s)
 
     def left_alone(self, now_s: float) -> bool:
         """It is silent, and its own time-out must be allowed to run."""
@@ -237,9 +261,12 @@ class Module:
         limits = self._limits
         reachable = limits.voltage_min_mv <= voltage_mv <= limits.voltage_max_mv
         knows = self._own_limits and (self._status_bits.off is None or self._status is not None)
-        if not (reachable and knows and self.fresh(now_s)) or self.faulty(now_s) or self.conflict(now_s):
+        if not (reachable and knows and self.fresh(now_s)) or self._unfit(now_s):
             return 0
         return min(limits.current_ma, limits.power_w * 1_000_000 // voltage_mv)
+
+    def _unfit(self, now_s: float) -> bool:
+        return self.faulty(now_s) or self.conflict(now_s) or self.stuck(now_s)
 
     def view(self, now_s: float) -> ModuleView:
         normal = {*self._status_bits.normal, self._status_bits.off}
@@ -251,6 +278,9 @@ class Module:
             current_ma=self._now(self._current, now_s),
             alarms=frozenset(self.bits(now_s) - normal),
             refused=self._refused,
+            last_mv=None if self._voltage is None else self._voltage.value,
+            last_ma=None if self._current is None else self._current.value,
+            heard_s=self._heard_s,
         )
 
     def _now(self, timed: Timed | None, now_s: float) -> int | None:
@@ -277,6 +307,8 @@ class Module:
             return ModuleState.SILENT if self.bound_ma else ModuleState.GONE
         if self.conflict(now_s):
             return ModuleState.CONFLICT
+        if self.stuck(now_s):
+            return ModuleState.STUCK
         if self.faulty(now_s):
             return ModuleState.FAULT
         if self.proven_off(now_s):

@@ -3,7 +3,7 @@
 import enum
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.can.frame import Frame
 
@@ -27,6 +27,8 @@ class Waiting:
     slot: Hashable = None
     """A newer frame with the same slot takes the place of this one, whatever its priority: an order to switch on
     must not follow the order to switch off that overtook it. None: stands for itself."""
+    since_s: float = 0.0
+    """When it was queued, or the one whose place it took."""
 
 
 class Outbox:
@@ -86,7 +88,7 @@ class Outbox:
 
     def _take_place(self, row: deque[Waiting], place: int, waiting: Waiting, *, same: bool) -> bool:
         if same:
-            row[place] = waiting
+            row[place] = replace(waiting, since_s=row[place].since_s)
             return True
         del row[place]
         self._size -= 1

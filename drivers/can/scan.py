@@ -159,7 +159,7 @@ def _questions(models: Iterable[ModuleModel]) -> Iterator[tuple[str, Frame]]:
     """To everybody first, then address by address; the same question of two models is put once."""
     asked: set[Frame] = set()
     for model in models:
-        family, bounds = _family(model), model.profile.address
+        family, bounds = family_for(model), model.profile.address
         frames = [*family.find()]
         for address in range(bounds.first, bounds.last + 1):
             frames += family.describe(address)
@@ -183,7 +183,7 @@ async def _send(link: Link, frame: Frame) -> bool:
 
 
 def _overheard(line: CanLine, frames: Sequence[Frame], models: Sequence[ModuleModel]) -> CanScan:
-    found = tuple(_modules(line, frames, models))
+    found = tuple(modules_in(line, frames, models))
     names = ", ".join(f"{one:X}" for one in sorted({frame.id for frame in frames})[:SHOWN])
     note = (
         f"somebody else talks on this bus at {line.bitrate} bit/s (identifiers such as {names}): another "
@@ -193,7 +193,7 @@ def _overheard(line: CanLine, frames: Sequence[Frame], models: Sequence[ModuleMo
 
 
 def _answered(line: CanLine, ears: _Ears, models: Sequence[ModuleModel]) -> CanScan:
-    found = tuple(_modules(line, ears.frames, models))
+    found = tuple(modules_in(line, ears.frames, models))
     if found:
         return CanScan(found, heard=True)
     if ears.frames:
@@ -206,9 +206,10 @@ def _answered(line: CanLine, ears: _Ears, models: Sequence[ModuleModel]) -> CanS
     return CanScan(notes=(f"{line.bitrate} bit/s: {why}",))
 
 
-def _modules(line: CanLine, frames: Sequence[Frame], models: Iterable[ModuleModel]) -> Iterator[Modules]:
+def modules_in(line: CanLine, frames: Sequence[Frame], models: Iterable[ModuleModel]) -> Iterator[Modules]:
+    """The modules that these frames come from, model by model."""
     for model in models:
-        identities, notes = _spoken(_family(model), frames)
+        identities, notes = _spoken(family_for(model), frames)
         bounds = model.profile.address
         addresses = tuple(sorted(one for one in identities if bounds.first <= one <= bounds.last))
         if addresses:
@@ -233,7 +234,7 @@ def _spoken(family: Family, frames: Iterable[Frame]) -> tuple[Mapping[int, set[i
     return found, tuple(notes)
 
 
-def _family(model: ModuleModel) -> Family:
+def family_for(model: ModuleModel) -> Family:
     return family_of(model.profile, model.frames)
 
 

@@ -20,7 +20,7 @@ class Commanded(Protocol):
     def commanded(self) -> bool: ...
 
     @property
-    def expired(self) -> bool: ...
+    def measured(self) -> tuple[int, int] | None: ...
 
     @property
     def supply(self) -> ModuleSupply: ...
@@ -42,9 +42,6 @@ class Feeding:
     async def _tell(self) -> None:
         if self._outlet.commanded:
             await self._feed()
-        elif self._outlet.expired:
-            await self._secc.tell("limit_power", 0, Urgency.SAFETY)
-            await self._secc.tell("limit_current", 0, Urgency.SAFETY)
 
     async def _feed(self) -> None:
         now_s = time.monotonic()
@@ -52,5 +49,10 @@ class Feeding:
             self._beaten_s = now_s
             await self._secc.beat()
         delivered = self._outlet.supply.delivered()
-        await self._secc.tell("delivered_voltage", delivered.voltage_mv or 0, Urgency.FAST)
-        await self._secc.tell("delivered_current", delivered.current_ma, Urgency.FAST)
+        # Of modules that do not tell what they deliver the SECC knows more than they said last.
+        told_mv, told_ma = (delivered.held.current_ma and self._outlet.measured) or (
+            delivered.told_mv,
+            delivered.told_ma,
+        )
+        await self._secc.tell("delivered_voltage", told_mv, Urgency.FAST)
+        await self._secc.tell("delivered_current", told_ma, Urgency.FAST)

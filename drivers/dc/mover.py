@@ -189,7 +189,8 @@ class Mover:
     def _wait(self, stack: Stack, text: str, known_s: float) -> None:
         """A contactor that was just switched, or not yet read, is unknown for a moment."""
         known = time.monotonic() - known_s < self._parts.follows_s
-        self._tell(stack, text, healthy=stack.healthy and known)
+        stubborn = stack.stubborn()
+        self._tell(stack, "; ".join((text, *stubborn)), healthy=stack.healthy and known and not stubborn)
 
     def _own(self, stack: Stack, outlet: str) -> None:
         self._courses[stack.id].fault = None

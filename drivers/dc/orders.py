@@ -1,16 +1,19 @@
 """Carries a DC outlet's setpoints to its SECC, newest first, and sees that the modules obey the cut."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from drivers.api import DeviceError, Fault
+from drivers.api import DeviceError, Fault, Health
+from drivers.dc.held import Held
 from drivers.dc.secc import Secc
 from drivers.dc.supply import ModuleSupply
 from drivers.modbus.scheduler import Urgency
 
 LOOK_S = 0.05
+RENEW_S = 0.5
 SETTLES_S = 2.0
 """Beyond its latency, until modules that were cut must have proven it."""
 
@@ -30,6 +33,14 @@ class Commanded(Protocol):
     @property
     def latency_s(self) -> float: ...
 
+    @property
+    def expired(self) -> bool: ...
+
+    @property
+    def ran_away(self) -> bool: ...
+
+    def flowing(self) -> Held: ...
+
     def order_mv(self) -> int: ...
 
     def steer(self) -> None: ...
@@ -47,6 +58,10 @@ class Orders:
     def __init__(self, id: str, secc: Secc, outlet: Commanded) -> None:
         self._id, self._secc, self._outlet = id, secc, outlet
         self._waiting: _Waiting | None = None
+        self._limit_w: int | None = None
+        """What the SECC was last told, or was to be told; None: nothing yet."""
+        self._flowing = Held()
+        """What flowed whatever was ordered, when it was told."""
         self._wake = asyncio.Event()
 
     async def obey(self, order: Order) -> None:
@@ -77,7 +92,10 @@ class Orders:
             self._wake.clear()
             waiting = self._waiting
             if waiting is None:
-                await self._wake.wait()
+                await self._renew()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RENEW_S):
+                        await self._wake.wait()
                 continue
             try:
                 await self._hold(waiting)
@@ -96,18 +114,42 @@ class Orders:
             await secc.release(on=False)
         await self._limit(order.power_w)
         self._check(waiting)
-        if order.enabled:
+        if order.enabled and not self._outlet.ran_away:
             await secc.release(on=True)
             self._outlet.steer()
         await self._settle(waiting)
 
+    async def _renew(self) -> None:
+        """Without a new order the SECC is told what has changed by itself."""
+        if self._secc.health is not Health.OK:
+            return
+        with contextlib.suppress(DeviceError):  # a lost device is noticed by its poller
+            if self._outlet.ran_away:
+                await self._secc.release(on=False)
+            if self._outlet.expired:
+                await self._limit(0)
+            else:
+                await self._follow()
+
+    async def _follow(self) -> None:
+        """What flows without our doing changes by itself."""
+        if self._limit_w is not None and self._outlet.flowing() != self._flowing:
+            await self._limit(self._limit_w)
+
     async def _limit(self, power_w: int) -> None:
-        """What the SECC may tell its vehicle; the modules themselves are bound already."""
+        """What the SECC may tell its vehicle; the modules themselves are bound already.
+
+        Never less than flows in any case: a vehicle that gets much more than it was told opens its contactors under
+        that load.
+        """
         secc, reach = self._secc, self._outlet.supply.reach()
+        self._limit_w, held = power_w, self._outlet.flowing()
+        current_ma = reach.most_ma if power_w > held.power_w else held.current_ma
         urgency = Urgency.SAFETY if power_w == 0 else Urgency.WRITE
-        await secc.tell("limit_power", power_w, urgency)
-        await secc.tell("limit_current", reach.most_ma if power_w else 0, urgency)
+        await secc.tell("limit_power", max(power_w, held.power_w), urgency)
+        await secc.tell("limit_current", current_ma, urgency)
         await secc.tell("limit_voltage", reach.highest_mv, urgency)
+        self._flowing = held
 
     async def _settle(self, waiting: _Waiting) -> None:
         """Wait for the modules' proof, if they may still deliver more than they shall."""
@@ -116,6 +158,7 @@ class Orders:
             self._check(waiting)
             if time.monotonic() > deadline_s:
                 raise DeviceError(Fault.TIMEOUT, f"{self._id}: its modules may still deliver {most_w} W")
+            await self._follow()
             await asyncio.sleep(LOOK_S)
 
     def _check(self, waiting: _Waiting) -> None:

@@ -18,8 +18,10 @@ from drivers.api import (
     Setpoint,
     Sink,
 )
+from drivers.can.module import LAST_CHANCE_S
 from drivers.dc.demand import Stage
 from drivers.dc.feeding import Feeding
+from drivers.dc.held import Held, Runaway, flowing
 from drivers.dc.matrix import Need
 from drivers.dc.orders import Order, Orders
 from drivers.dc.rule import Bounds, Grant, Heard, Output, Refused, output
@@ -31,6 +33,7 @@ from drivers.setups import DcSetup
 
 STEP_MA = 100
 LOOK_S = 0.25
+RAN_AWAY = "its power modules cannot be switched off: the SECC was told to end the session"
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class DcOutlet:
         self._state: tuple[Health, str] = (Health.UNKNOWN, "")
         self._secc_text = ""
         self._running = False
+        self._runaway = Runaway(LAST_CHANCE_S)
         self._wake = asyncio.Event()
         self._orders = Orders(setup.id, secc, self)
         self._feeding = Feeding(secc, self)
@@ -166,10 +170,17 @@ class DcOutlet:
         while True:
             self._wake.clear()
             self.steer()
+            self._look_after_held()
             self._tell_health()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(self._next_s()):
                     await self._wake.wait()
+
+    def _look_after_held(self) -> None:
+        wanted_ma = self._result.current_ma if isinstance(self._result, Output) else 0
+        held, measured = self._supply.delivered().held, self.measured
+        flowing_ma = held.current_ma if measured is None else min(held.current_ma, measured[1])
+        self._runaway.look(held, flowing_ma, wanted_ma, time.monotonic())
 
     def _next_s(self) -> float:
         now_s = time.monotonic()
@@ -194,15 +205,16 @@ class DcOutlet:
         power_w = reading.power_w
         if power_w is None and demand is not None and None not in (demand.measured_mv, demand.measured_ma):
             power_w = (demand.measured_mv or 0) * (demand.measured_ma or 0) // 1_000_000
-        from_mains_w = max(power_w or 0, delivered.most_w - delivered.silent_w) + delivered.silent_w
         return replace(
             reading,
             power_w=power_w,
-            current_ma=ac_ma(from_mains_w, self._setup),
+            current_ma=ac_ma(max(power_w or 0, delivered.most_w), self._setup),
             error=reading.error or self._error(),
         )
 
     def _error(self) -> str | None:
+        if self._runaway.found:
+            return "; ".join((RAN_AWAY, *self._supply.troubles()))
         if isinstance(self._result, Refused):
             return self._result.text if self._result.fault else None
         return self._trouble
@@ -255,6 +267,23 @@ class DcOutlet:
     def expired(self) -> bool:
         """Whether the last setpoint has run out."""
         return self._wish is not None and not self.commanded
+
+    @property
+    def ran_away(self) -> bool:
+        """Whether only the SECC can end what its modules deliver."""
+        return self._runaway.found
+
+    @property
+    def measured(self) -> tuple[int, int] | None:
+        """Voltage and current as the SECC measures them; None: it does not tell them, or nothing lately."""
+        demand = self._secc.demand
+        if demand is None or not self._fresh() or demand.measured_mv is None or demand.measured_ma is None:
+            return None
+        return demand.measured_mv, demand.measured_ma
+
+    def flowing(self) -> Held:
+        """What flows into the vehicle whatever is ordered."""
+        return flowing(self._supply.delivered().held, self._secc.demand if self._fresh() else None)
 
     @property
     def supply(self) -> ModuleSupply:

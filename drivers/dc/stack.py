@@ -1,12 +1,14 @@
 """Power modules that are always switched together, and the outlet that they are connected to."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from drivers.api import Health
 from drivers.can.group import ModuleGroup
 from drivers.can.group_setup import GroupReading, Target
 from drivers.can.host import CanWire
-from drivers.can.module import LAST_CHANCE_S, ModuleView
+from drivers.can.module import LAST_CHANCE_S, ModuleState, ModuleView
 from drivers.can.module_profile import ModuleModel
 from drivers.dc.board import Board
 from drivers.setups import StackSetup
@@ -107,6 +109,20 @@ class Stack:
 
     def reading(self) -> GroupReading:
         return self.group.reading()
+
+    def unheld(self, reading: GroupReading) -> tuple[ModuleView, ...]:
+        """Modules that may deliver and cannot be ordered anything: not heard lately, or not on this open bus."""
+        since_s = math.inf if self.wire.health is Health.LOST else self.wire.opened_s
+        live = (view for view in reading.modules if view.bound_ma)
+        return tuple(view for view in live if view.current_ma is None or view.heard_s < since_s)
+
+    def stubborn(self) -> tuple[str, ...]:
+        """Modules that were to be off by now and may be live, each by its name and why."""
+        return tuple(
+            f"{self.id}/{view.address}: {view.state.value}"
+            for view in self.reading().modules
+            if view.state is ModuleState.STUCK or (view.silent and view.last_ma is not None)
+        )
 
     def view(self) -> StackView:
         reading = self.reading()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from drivers.can.group_setup import GroupReading, Target
 from drivers.can.module import ModuleState
 from drivers.can.sharing import Member, shares
+from drivers.dc.held import Held
 from drivers.dc.rule import Output
 from drivers.dc.stack import Stack
 
@@ -26,16 +27,21 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What modules measure; `silent_w`: what those may deliver that do not tell; `bound_ma` counts all of them."""
+    """What modules measure that can be ordered; `held`: what the others may deliver; `bound_ma` counts all of them.
+
+    `told_mv`, `told_ma`: for the SECC. What a module measured last is the best that is known of a silent one.
+    """
 
     voltage_mv: int | None
-    current_ma: int
-    silent_w: int
+    measured_w: int
+    held: Held
     bound_ma: int
+    told_mv: int
+    told_ma: int
 
     @property
     def most_w(self) -> int:
-        return (self.voltage_mv or 0) * self.current_ma // 1_000_000 + self.silent_w
+        return self.measured_w + self.held.power_w
 
 
 class ModuleSupply:
@@ -96,11 +102,14 @@ class ModuleSupply:
     def delivered(self) -> Delivered:
         connected = [(stack, stack.reading()) for stack in self.connected]
         volts = [reading.voltage_mv for _, reading in connected if reading.voltage_mv]
+        live = [view for _, reading in connected for view in reading.modules if view.bound_ma]
         return Delivered(
             voltage_mv=max(volts, default=None),
-            current_ma=sum(_measured_ma(reading) for _, reading in connected),
-            silent_w=sum(_silent_w(stack, reading) for stack, reading in connected),
+            measured_w=sum(_measured_w(stack, reading) for stack, reading in connected),
+            held=_together([_held(stack, reading) for stack, reading in connected]),
             bound_ma=sum(reading.bound_ma for _, reading in connected),
+            told_mv=max((view.last_mv or 0 for view in live), default=0),
+            told_ma=sum(view.last_ma or 0 for view in live),
         )
 
     def troubles(self) -> tuple[str, ...]:
@@ -113,11 +122,21 @@ class ModuleSupply:
         )
 
 
-def _measured_ma(reading: GroupReading) -> int:
-    return sum(view.current_ma or 0 for view in reading.modules)
+def _measured_w(stack: Stack, reading: GroupReading) -> int:
+    unheld = stack.unheld(reading)
+    reached = [view for view in reading.modules if view not in unheld]
+    return sum((view.last_mv or 0) * (view.current_ma or 0) for view in reached) // 1_000_000
 
 
-def _silent_w(stack: Stack, reading: GroupReading) -> int:
-    limits = stack.model.profile.limits
-    silent = [view.bound_ma for view in reading.modules if view.current_ma is None]
-    return sum(min(limits.power_w, bound_ma * limits.voltage_max_mv // 1_000_000) for bound_ma in silent)
+def _held(stack: Stack, reading: GroupReading) -> Held:
+    limits, bounds_ma = stack.model.profile.limits, [view.bound_ma for view in stack.unheld(reading)]
+    power_w = sum(min(limits.power_w, each_ma * limits.voltage_max_mv // 1_000_000) for each_ma in bounds_ma)
+    return Held(sum(bounds_ma), power_w, ends=not bounds_ma or stack.switches_off_s is not None)
+
+
+def _together(parts: Sequence[Held]) -> Held:
+    return Held(
+        sum(part.current_ma for part in parts),
+        sum(part.power_w for part in parts),
+        ends=all(part.ends for part in parts),
+    )

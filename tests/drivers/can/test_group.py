@@ -367,3 +367,105 @@ async def test_a_group_knows_whether_all_of_it_was_ever_heard_and_what_it_can_de
         await site.delivers(60)
         site.modules[1].dead = True
         await until(lambda: site.group.held_ma(400_000) == 30_000)
+
+
+def for_a_while(site: Rig, lost_s: float) -> None:
+    """Every frame from us is lost."""
+    until_s = asyncio.get_running_loop().time() + lost_s
+    site.wire.drop = lambda frame: asyncio.get_running_loop().time() < until_s
+
+
+@pytest.mark.parametrize("profile_id", FAMILIES)
+async def test_r9_the_last_order_to_switch_off_is_repeated_until_it_is_obeyed(profile_id: str) -> None:
+    async with rig(profile_id) as site:
+        await site.off()
+        site.aim(400, 90)
+        await site.delivers(90)
+        for_a_while(site, 0.4)
+        site.task.cancel()
+        await asyncio.gather(site.task, return_exceptions=True)
+        assert not any(module.stage.on for module in site.modules)
+        assert site.amperes == 0
+
+
+@pytest.mark.parametrize("profile_id", FAMILIES)
+async def test_r9_a_lost_order_to_switch_off_is_repeated_while_the_group_runs(profile_id: str) -> None:
+    async with rig(profile_id) as site:
+        await site.off()
+        site.aim(400, 90)
+        await site.delivers(90)
+        for_a_while(site, 0.3)
+        site.group.aim(None)
+        await site.off()
+        assert not any(module.stage.on for module in site.modules)
+
+
+async def test_a_group_that_is_off_ends_at_once_and_one_that_never_goes_off_ends_in_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("drivers.can.group.FAREWELL_S", 0.6)
+    for charges in (False, True):
+        async with rig(UU) as site:
+            await site.off()
+            if charges:
+                site.aim(400, 90)
+                await site.delivers(90)
+                site.modules[1].dead = True
+            sent = site.bus.figures.sent
+            site.task.cancel()
+            await asyncio.gather(site.task, return_exceptions=True)
+            assert (site.bus.figures.sent > sent) == charges
+            assert ("left that do not show that they are off: out1/2" in caplog.text) == charges
+
+
+async def test_r1_a_module_that_does_not_go_off_is_named_counts_on_and_is_told_so_again_and_again() -> None:
+    async with rig(INFY) as site:
+        await site.off()
+        site.aim(400, 90)
+        await site.delivers(90)
+        told = [0]
+
+        def deaf_for_off(frame: WireFrame) -> bool:
+            """Module 1 obeys everything but this."""
+            is_off = frame.can_id >> 16 & 0x3F == 0x1A and frame.can_id >> 8 & 0xFF == 1 and frame.data[0] == 1
+            told[0] += is_off
+            return is_off
+
+        site.wire.drop = deaf_for_off
+        site.group.aim(None)
+        await until(lambda: site.views()[1].state is ModuleState.STUCK)
+        assert site.group.reading().bound_ma == 30_000
+        assert not proven_off(site)
+
+        def said() -> HealthChanged:
+            events = [one for one in site.events if isinstance(one, HealthChanged) and one.device == "out1/1"]
+            return events[-1]
+
+        await until(lambda: said().health is Health.LOST)
+        assert said().text == "does not switch off, counts with 30 A until it is known to be off"
+        before = told[0]
+        await asyncio.sleep(1.0)
+        assert 2 < told[0] - before < 30, "once in each poll of 0.05 s"
+        site.aim(400, 90)
+        await until(lambda: round(site.modules[0].amperes) == 30, "what it may deliver is taken from the others")
+        assert round(site.amperes) <= 90
+        site.wire.drop = lambda frame: False
+        await until(lambda: site.views()[1].state in {ModuleState.OFF, ModuleState.ON})
+        await site.delivers(90)
+
+
+@pytest.mark.parametrize("profile_id", FAMILIES)
+async def test_a_module_that_was_without_mains_for_a_moment_delivers_again(
+    profile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So short that it never counted as silent."""
+    monkeypatch.setattr("drivers.can.module.ASKED_AGAIN_S", 0.4)
+    async with rig(profile_id) as site:
+        await site.off()
+        site.aim(400, 90)
+        await site.delivers(90)
+        await asyncio.sleep(0.3)
+        site.modules[0].mains(False)
+        site.modules[0].mains(True)
+        assert site.amperes < 61
+        await site.delivers(90)

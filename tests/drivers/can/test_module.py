@@ -160,3 +160,50 @@ def test_two_identities_at_one_address_are_a_conflict_that_counts_twice() -> Non
     assert settled(module, 1.2) == 140_000
     assert module.state(1.2) is ModuleState.CONFLICT
     assert module.most_ma(400_000, 1.2) == 0
+
+
+def test_r1_a_module_that_answers_and_does_not_go_off_is_named_and_counts_on() -> None:
+    module = running(infy())
+    for now_s in (15.5, 18.0):
+        module.told(Told(1, voltage_mv=390_000, current_ma=39_000, status=frozenset()), now_s)
+    module.switched(on=False, now_s=20.0)
+    for now_s in (21.0, 23.0, 25.0):
+        module.told(Told(1, voltage_mv=390_000, current_ma=39_000, status=frozenset()), now_s)
+    assert module.state(25.0) is ModuleState.UNPROVEN, "it has time for that"
+    module.told(Told(1, voltage_mv=390_000, current_ma=39_000, status=frozenset()), 25.1)
+    assert module.state(25.1) is ModuleState.STUCK
+    assert settled(module, 25.1) == 40_000
+    assert module.most_ma(400_000, 25.1) == 0
+    off(module, 25.5)
+    assert settled(module, 25.5) == 0
+    assert module.state(25.5) is ModuleState.OFF
+
+
+def test_r1_what_is_measured_after_an_order_that_was_not_sent_proves_nothing_of_it() -> None:
+    module = running(infy())
+    for now_s in (14.0, 15.5):
+        module.ordered(Order(400_000, 20_000), now_s, sent=False)
+    for now_s in (15.0, 17.0):
+        module.told(Told(1, current_ma=19_000), now_s)
+    assert settled(module, 17.0) == 40_000, "the vehicle may take no more just now"
+    module.ordered(Order(400_000, 20_000), 17.0)
+    module.told(Told(1, current_ma=19_000), 17.6)
+    assert settled(module, 17.6) == 20_000
+
+
+def test_a_model_without_status_that_delivers_nothing_for_long_is_no_longer_known_to_be_on() -> None:
+    module = uu()
+    module.told(Told(1, current_ma=0), 9.5)
+    module.ordered(Order(400_000, 20_000), 10.0)
+    module.switched(on=True, now_s=10.0)
+    module.told(Told(1, acknowledged="switch"), 11.4)
+    for now_s in (13.0, 15.0, 17.0):
+        module.told(Told(1, voltage_mv=390_000, current_ma=19_000), now_s)
+    assert module.confirmed_on(17.0)
+    module.told(Told(1, voltage_mv=0, current_ma=0), 17.5)
+    assert not module.confirmed_on(17.5), "it was without mains for a moment"
+    module.told(Told(1, acknowledged="switch"), 17.6)
+    for now_s in (19.0, 20.5, 22.0):
+        module.told(Told(1, voltage_mv=0, current_ma=0), now_s)
+    assert module.confirmed_on(22.5)
+    assert not module.confirmed_on(22.7), "it is asked again each five seconds, not always"

@@ -236,3 +236,33 @@ async def test_r9_a_crash_at_any_moment_of_a_move_is_gone_on_from(after_s: float
         await found.delivers(80, "DC2")
         await found.delivers(200, "DC1")
         assert places(found) == {"stack-1": "DC1", "stack-2": "DC2"}
+
+
+async def test_r9_a_lost_order_to_switch_off_does_not_hold_up_the_hand_back_of_a_lent_stack() -> None:
+    async with matrix() as found:
+        await lent(found)
+        until_s = asyncio.get_running_loop().time() + 0.4
+        found.sim_wire.drop = lambda frame: asyncio.get_running_loop().time() < until_s
+        found.secc(2).charge(volts=400, amperes=80)
+        await allow(found, 60, "DC2")
+        await found.delivers(80, "DC2")
+        await found.delivers(200, "DC1")
+
+
+async def test_r9_a_module_that_does_not_go_off_keeps_its_stack_where_it_is_and_is_named() -> None:
+    async with matrix() as found:
+        await lent(found)
+        found.sim_wire.drop = lambda frame: frame.can_id >> 14 & 0x7F == 3 and frame.data[1] & 0x7F == 4
+        found.secc(2).charge(volts=400, amperes=80)
+        await allow(found, 60, "DC2")
+        await until(lambda: "stack-2/3: does not switch off" in serving(found)["stack-2"])
+        assert found.said("stack-2")[-1].health is Health.LOST
+        assert found.said("stack-2/3")[-1].health is Health.LOST
+        assert places(found)["stack-2"] == "DC1"
+        assert found.server.coils[21]
+        assert found.amperes("DC2") == 0
+        assert found.amperes("DC1") <= 300.5
+        found.sim_wire.drop = lambda frame: False
+        await found.delivers(80, "DC2")
+        await until(lambda: found.said("stack-2")[-1].health is Health.OK)
+        assert found.said("stack-2/3")[-1].health is Health.OK

@@ -388,3 +388,70 @@ async def test_both_wires_show_their_figures() -> None:
         # An extended frame with 8 bytes takes 131 to 160 bits, at 125 kbit/s.
         assert 131 / 125_000 * frames < second.busy_s - first.busy_s <= 160 / 125_000 * frames + 1e-9
         assert second.errors == 0
+
+
+async def test_r1_with_its_can_bus_lost_the_secc_is_told_what_flows_until_the_modules_have_switched_off() -> None:
+    """Told 0 A while 100 A flow, the vehicle would open its contactors under that load."""
+    async with charging(INFY, timeout_s=1.5, switches_off_s=2.0) as found:
+        outlet, secc = found.cluster.outlets["DC1"], found.secc()
+        await until(lambda: secc.get("delivered_current") > 950)
+        await found.can_server.stop()
+        await until(lambda: outlet.health is Health.LOST)
+        cut = asyncio.create_task(found.allow(0))  # what a site allows an outlet that it cannot control
+        await asyncio.sleep(0.3)
+        looks = 0
+        while found.all_amperes > 99:
+            looks += 1
+            assert secc.get("limit_current") >= 990
+            assert secc.get("limit_power") >= 3400
+            assert secc.get("delivered_current") > 950
+            assert secc.get("enable") == 1
+            assert found.cluster.stacks()[0].bound_ma >= 100_000
+            assert input_ma(found) > 53_000, "35 kW at the outlet, at least"
+            await asyncio.sleep(0.05)
+        assert looks > 3
+        await until(lambda: found.cluster.stacks()[0].bound_ma == 0, "their time-out has passed")
+        await until(lambda: secc.get("limit_current") == secc.get("limit_power") == 0)
+        await until(lambda: secc.get("delivered_current") == 0)
+        assert secc.get("enable") == 1, "paused"
+        await asyncio.gather(cut, return_exceptions=True)
+        await found.allow(0)
+
+
+def input_ma(found: Site) -> int:
+    latest = found.cluster.outlets["DC1"].latest
+    return 0 if latest is None or latest.current_ma is None else latest.current_ma.l1
+
+
+async def test_r9_what_never_switches_off_by_itself_is_ended_by_the_secc() -> None:
+    async with charging() as found:
+        outlet, secc, port = found.cluster.outlets["DC1"], found.secc(), found.can_server.port
+        await found.can_server.stop()
+        await until(lambda: outlet.health is Health.LOST)
+        with pytest.raises(DeviceError, match="may still deliver"):
+            await found.allow(0)
+        await until(lambda: secc.get("enable") == 0)
+        assert secc.get("limit_current") >= 990, "it flows until the SECC has ended it"
+        await until(lambda: "the SECC was told to end the session" in (found.error() or ""))
+        assert "stack-1/1: silent" in (found.error() or "")
+        with pytest.raises(DeviceError, match="may still deliver"):
+            await found.allow(10)
+        assert secc.get("enable") == 0, "a new session would run away too"
+        await found.can_server.start(port)
+        await until(lambda: outlet.health is Health.OK)
+        await ready(found)
+        await found.allow(50)
+        assert secc.get("enable") == 1
+        await found.delivers(100)
+
+
+async def test_what_a_silent_module_delivers_goes_on_as_long_as_it_is_no_more_than_is_wanted() -> None:
+    async with charging() as found:
+        await until(lambda: abs(found.secc().get("delivered_current") - 1000) < 5)
+        found.modules["stack-1"][0].dead = True
+        await until(lambda: found.cluster.stacks()[0].current_ma is None, "one of them is silent")
+        await asyncio.sleep(3.5)
+        assert found.secc().get("enable") == 1
+        assert abs(found.secc().get("delivered_current") - 1000) < 5, "what it measured last"
+        found.secc().set(target_current=300)
+        await until(lambda: found.secc().get("enable") == 0, "50 A flow, and 30 A are asked for")
