@@ -1,9 +1,7 @@
 """A device profile file -> `DeviceProfile`, or every fault of the file at once."""
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -11,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from drivers import profile_faults
-from drivers.profile_folder import Loader, ProfileError, builtin_folder, collect
+from drivers.profile_folder import ProfileError, ProfileFile, builtin_folder, collect, read_file, read_folder
 from drivers.profile_numbers import Section
 from drivers.profile_probe import ProbeTable
 from drivers.profile_schema import (
@@ -36,7 +34,7 @@ from drivers.profile_schema import (
 from drivers.rules import charger, exclusion, file, probe, registers, supply
 from drivers.rules.draft import Draft
 
-__all__ = ["DeviceProfile", "ProfileError", "Register", "builtin_folder", "catalogue", "check", "load"]
+__all__ = ["DeviceProfile", "ProfileError", "Register", "builtin_folder", "catalogue", "load"]
 
 SECTIONS = (
     *("tcp", "rtu", "modbus", "registers", "commission", "state"),
@@ -53,20 +51,20 @@ def load(path: Path) -> DeviceProfile:
     Raises:
         ProfileError: with all problems of the file.
     """
+    return interpret(read_file(path))
+
+
+def interpret(file: ProfileFile) -> DeviceProfile:
+    """Check one file that was read.
+
+    Raises:
+        ProfileError: with all problems of the file.
+    """
     problems: list[str] = []
-    profile = _read(path, problems)
+    profile = _interpreted(file, problems)
     if profile is None:
-        raise ProfileError(tuple(f"{path}: {problem}" for problem in problems))
+        raise ProfileError(tuple(f"{file.path}: {problem}" for problem in problems))
     return profile
-
-
-def check(path: Path) -> tuple[str, ...]:
-    """Every fault of one file as `file: key: what`; none where it may be used."""
-    try:
-        load(path)
-    except ProfileError as error:
-        return error.problems
-    return ()
 
 
 def catalogue(*folders: Path) -> dict[str, DeviceProfile]:
@@ -77,30 +75,28 @@ def catalogue(*folders: Path) -> dict[str, DeviceProfile]:
     Raises:
         ProfileError: with the problems of all files.
     """
-    return collect(Loader(load, not_kinds=(MODULE_KIND,)), *folders)
+    return among(*(read_folder(folder) for folder in folders))
 
 
-def _read(path: Path, problems: list[str]) -> DeviceProfile | None:
-    data = _tables(path, problems)
-    if data is None:
+def among(*folders: Iterable[ProfileFile]) -> dict[str, DeviceProfile]:
+    """The same of folders that were read. A file that tells no kind is taken for a device's.
+
+    Raises:
+        ProfileError: with the problems of all files.
+    """
+    return collect(interpret, *([file for file in files if file.kind != MODULE_KIND] for files in folders))
+
+
+def _interpreted(file: ProfileFile, problems: list[str]) -> DeviceProfile | None:
+    if file.fault is not None:
+        problems.append(file.fault)
         return None
+    data = _corrected(dict(file.tables), problems)
     profile = _profile(data, problems)
-    if profile is not None and profile.id != path.stem:
+    if profile is not None and profile.id != file.path.stem:
         problems.append(f"id: {profile.id!r} must be the name of the file")
     found = None if profile is None else _probed(profile, data, problems=problems)
     return None if problems else found
-
-
-def _tables(path: Path, problems: list[str]) -> dict[str, object] | None:
-    text = ""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return _corrected(tomllib.loads(text, parse_float=Decimal), problems)
-    except tomllib.TOMLDecodeError as error:
-        problems.append(f"file: {profile_faults.of_syntax(text, error)}")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"file: {error}")
-    return None
 
 
 def _corrected(data: dict[str, object], problems: list[str]) -> dict[str, object]:

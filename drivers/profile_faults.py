@@ -3,29 +3,17 @@
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from drivers.fault_words import Fault, in_words
+from drivers.spelling import meant, nearest
+
+__all__ = ["nearest", "of_section", "of_syntax"]
+
 LINE = re.compile(r"at line (\d+)")
-CHOICES = re.compile(r"'([^']*)'")
-LIKE = 0.6
-"""Likeness from which a word counts as a slip of another."""
 FROM_ELSEWHERE: Mapping[str, str] = {"kind": "power_module"}
 """Choices of a key that other kinds of profile know."""
-
-Fault = Mapping[str, Any]
-
-
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """The known word that was meant, if any."""
-    return next(iter(get_close_matches(word, known, n=1, cutoff=LIKE)), None)
-
-
-def meant(word: str, known: Collection[str], *, form: str = "`{}`") -> str:
-    found = nearest(word, known)
-    return "" if found is None else f"; did you mean {form.format(found)}?"
 
 
 def of_section(model: type[BaseModel], error: ValidationError) -> Sequence[tuple[str, str]]:
@@ -62,19 +50,11 @@ def _is_unknown_key(fault: Fault) -> bool:
 def _text(fault: Fault, keys: Collection[str]) -> str:
     if fault["type"] == "extra_forbidden":
         return "unknown key" + (meant(str(fault["loc"][0]), keys) if _is_unknown_key(fault) else "")
-    if fault["type"] == "missing":
-        return "missing"
-    if fault["type"] == "model_type":
-        return "must be a table"
-    if fault["type"] == "literal_error":
-        return _choice(fault)
-    return str(fault["msg"])
+    if fault["type"] == "literal_error" and ".".join(map(str, fault["loc"])) in FROM_ELSEWHERE:
+        return in_words(_with_choice(fault))
+    return in_words(fault)
 
 
-def _choice(fault: Fault) -> str:
-    expected = str(fault["ctx"]["expected"])
-    if elsewhere := FROM_ELSEWHERE.get(".".join(map(str, fault["loc"]))):
-        expected = f"{expected.replace(' or ', ', ')} or '{elsewhere}'"
-    said = fault["input"]
-    guess = meant(said, CHOICES.findall(expected)) if isinstance(said, str) else ""
-    return f"must be {expected}, not {said!r}{guess}"
+def _with_choice(fault: Fault) -> Fault:
+    expected = str(fault["ctx"]["expected"]).replace(" or ", ", ")
+    return {**fault, "ctx": {"expected": f"{expected} or '{FROM_ELSEWHERE[str(fault['loc'][-1])]}'"}}

@@ -1,11 +1,14 @@
-"""Folders of profile files: which kind a file is of, and all of one loader's kinds by id."""
+"""Folders of profile files. A file is read once, whoever asks it for its kind and makes a profile of it."""
 
 import importlib
 import tomllib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from drivers import profile_faults
 
 
 class Named(Protocol):
@@ -25,29 +28,42 @@ class ProfileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Loader(Generic[P]):
-    """Reads files of some kinds. A file that tells no kind is for the loader without `kinds`."""
+class ProfileFile:
+    """What stands in a file, its fractions as exact decimals. `fault`: why nothing of it can be read."""
 
-    load: Callable[[Path], P]
-    kinds: Collection[str] = ()
-    not_kinds: Collection[str] = ()
+    path: Path
+    tables: Mapping[str, object]
+    fault: str | None = None
 
-    def takes(self, path: Path) -> bool:
-        kind = kind_of(path)
-        return kind in self.kinds if self.kinds else kind not in self.not_kinds
+    @property
+    def kind(self) -> str | None:
+        kind = self.tables.get("kind")
+        return kind if isinstance(kind, str) else None
 
 
-def kind_of(path: Path) -> str | None:
-    """The file's key `kind`; None where there is none, or no readable file."""
+def read_file(path: Path) -> ProfileFile:
+    text = ""
     try:
-        kind = tomllib.loads(path.read_text(encoding="utf-8")).get("kind")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return None
-    return kind if isinstance(kind, str) else None
+        text = path.read_text(encoding="utf-8")
+        return ProfileFile(path, tomllib.loads(text, parse_float=Decimal))
+    except tomllib.TOMLDecodeError as error:
+        return ProfileFile(path, {}, f"file: {profile_faults.of_syntax(text, error)}")
+    except (OSError, UnicodeDecodeError) as error:
+        return ProfileFile(path, {}, f"file: {error}")
+    except (ValueError, ArithmeticError, RecursionError):
+        return ProfileFile(path, {}, "file: a number is too long, or lists are nested too deeply")
 
 
-def collect(loader: Loader[P], *folders: Path) -> dict[str, P]:
-    """All profiles of the loader's kinds below the folders by id; a later folder replaces an id of an earlier one.
+def read_folder(folder: Path, only: Collection[str] | None = None) -> tuple[ProfileFile, ...]:
+    """All profile files below a folder, or those of these ids: a profile's id is the name of its file."""
+    if not folder.is_dir():
+        return (ProfileFile(folder, {}, "is not a folder"),)
+    paths = sorted(folder.rglob("*.toml"))
+    return tuple(read_file(path) for path in paths if only is None or path.stem in only)
+
+
+def collect(load: Callable[[ProfileFile], P], *folders: Iterable[ProfileFile]) -> dict[str, P]:
+    """All profiles of the folders by id; a later folder replaces an id of an earlier one.
 
     Raises:
         ProfileError: with the problems of all files.
@@ -55,7 +71,7 @@ def collect(loader: Loader[P], *folders: Path) -> dict[str, P]:
     problems: list[str] = []
     found: dict[str, P] = {}
     for folder in folders:
-        problems += _add_folder(loader, folder, found)
+        problems += _add_folder(load, folder, found)
     if problems:
         raise ProfileError(tuple(problems))
     return found
@@ -70,19 +86,17 @@ def builtin_folder() -> Path:
     return Path(str(package.__file__)).resolve().parent
 
 
-def _add_folder(loader: Loader[P], folder: Path, found: dict[str, P]) -> Iterator[str]:
-    if not folder.is_dir():
-        yield f"{folder}: is not a folder"
+def _add_folder(
+    load: Callable[[ProfileFile], P], folder: Iterable[ProfileFile], found: dict[str, P]
+) -> Iterator[str]:
     here: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.toml")):
-        if not loader.takes(path):
-            continue
+    for file in folder:
         try:
-            profile = loader.load(path)
+            profile = load(file)
         except ProfileError as error:
             yield from error.problems
             continue
         if profile.id in here:
-            yield f"{path}: id: {profile.id} is also in {here[profile.id]}"
-        here[profile.id] = path
+            yield f"{file.path}: id: {profile.id} is also in {here[profile.id]}"
+        here[profile.id] = file.path
         found[profile.id] = profile

@@ -1,6 +1,6 @@
 """JSON schema of a device profile, for editors: from the same classes that check one.
 
-firmware-profiles/schema.json is its text. Rules that join several keys are told by `drivers.profile.check` only.
+firmware-profiles/schema.json is its text. Rules that join several keys are told by `drivers.profile.load` only.
 """
 
 import json

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from drivers.can import module_profile
 from drivers.can.module_profile import ModuleModel
-from drivers.profile import MODULE_KIND, DeviceProfile, load
-from drivers.profile_folder import ProfileError, kind_of
+from drivers.profile import MODULE_KIND, DeviceProfile, interpret
+from drivers.profile_folder import ProfileError, ProfileFile, read_file
 
 AnyProfile = DeviceProfile | ModuleModel
-KINDS: Mapping[str, Callable[[Path], AnyProfile]] = {
-    **dict.fromkeys(("charger", "meter", "reader", "secc"), load),
-    MODULE_KIND: module_profile.load,
+KINDS: Mapping[str, Callable[[ProfileFile], AnyProfile]] = {
+    **dict.fromkeys(("charger", "meter", "reader", "secc"), interpret),
+    MODULE_KIND: module_profile.interpret,
 }
 
 
@@ -21,7 +21,8 @@ def load_any(path: Path) -> AnyProfile:
     Raises:
         ProfileError: with all problems of the file; also where it tells no kind.
     """
-    return KINDS.get(kind_of(path) or "", load)(path)
+    file = read_file(path)
+    return KINDS.get(file.kind or "", interpret)(file)
 
 
 def check_any(path: Path) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from drivers.can.module_profile import ModuleModel
 from drivers.modbus.meter import has_signs
 from drivers.profile_kinds import AnyProfile
-from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Supply
+from drivers.profile_schema import CurrentSetpoint, DeviceProfile, Reading, Supply
 from drivers.rules.supply import TOLD
 from drivers.setups import Endpoint, Line, Wire
 
@@ -144,5 +144,9 @@ def _silence(profile: DeviceProfile) -> str:
 def _probes(profile: DeviceProfile) -> Iterator[str]:
     probe = profile.probe
     while probe is not None:
-        yield f"probe of {probe.register}: {', or '.join(reading.says for reading in probe.readings)}"
+        yield f"probe of {probe.register}: {', or '.join(map(_reading, probe.readings))}"
         probe = probe.readings[0].profile.probe
+
+
+def _reading(reading: Reading) -> str:
+    return reading.says if reading.usable else f"{reading.says} (refused)"

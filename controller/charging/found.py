@@ -22,10 +22,14 @@ class WireView:
 
 @dataclass(frozen=True, slots=True)
 class KnownView:
-    """A unit of the site: not asked by a scan. `ids` are those of site.toml behind it."""
+    """A unit of the site: not asked by a scan. `ids` are those of site.toml behind it.
+
+    `called`: unit, or module on a CAN bus, where `unit` is its address.
+    """
 
     unit: int
     ids: tuple[str, ...]
+    called: str = "unit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,13 @@ class ProposalView:
 
 @dataclass(frozen=True, slots=True)
 class FoundView:
-    """A unit that answers and is not in site.toml, the best proposal first."""
+    """A unit that answers and is not in site.toml, the best proposal first; `called` as in `KnownView`."""
 
     wire: str
     unit: int
     proposals: tuple[ProposalView, ...] = ()
     notes: tuple[str, ...] = ()
+    called: str = "unit"
 
 
 @dataclass(frozen=True, slots=True)

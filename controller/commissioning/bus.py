@@ -136,7 +136,7 @@ def _only(name: str | None, all_of_them: Iterator[Rates]) -> list[Rates]:
 
 
 def _table(found: Sequence[Rates], seconds: float) -> str:
-    heads = ("Bus", "Unit", "Use %", "Answered %", "Transactions/s", "Errors", "Timeouts", f"in {seconds:g} s")
+    heads = ("Bus", "Unit", "Use %", "Answered %", "Transactions/s", "Errors", "Timeouts", f"(in {seconds:g} s)")
     rows = [heads]
     for one in found:
         answered = "" if one.efficiency is None else f"{100 * one.efficiency:.1f}"

@@ -9,8 +9,9 @@ import typer
 
 from controller.commissioning.profiles import OWN
 from controller.commissioning.show import progress, teller
-from controller.commissioning.wires import endpoint, fail_device, name_of, refuse_owned
-from controller.config.fragment import text
+from controller.commissioning.wires import endpoint, fail_device, name_of
+from controller.config.fragment import Names, text
+from controller.config.module_fragment import module_fragment
 from controller.config.problems import ConfigError
 from controller.terminal import EXIT_FAILED, fail
 from drivers.api import DeviceError
@@ -37,7 +38,6 @@ def scan_can(config: Path, where: str, bitrates: Sequence[int]) -> None:
     if unknown := [one for one in bitrates if one not in ADAPTER_BITRATES and isinstance(make(one), Slcan)]:
         raise typer.BadParameter(f"no adapter has {unknown[0]} bit/s: {', '.join(map(str, ADAPTER_BITRATES))}")
     lines = [make(one) for one in bitrates or _usual(make)]
-    refuse_owned(config, lines[0], "a second one would disturb its modules")
     models = list(_models(config).values())
     try:
         found = _found(lines, models, told_rate=bool(bitrates))
@@ -123,15 +123,7 @@ def module_tables(found: Sequence[Modules], *, rate_known: bool) -> Iterator[str
     yield from ("", "[[buses]]", 'id = "can-1"', 'kind = "can"', *_bus(found[0].line))
     asked = "" if rate_known else "  # as the interface has it: ip -details link show"
     yield f"bitrate = {found[0].line.bitrate}{asked}"
-    number = 0
-    for one in found:
-        together = one.model.profile.address.together
-        for start in range(0, len(one.addresses), together):
-            number += 1
-            part = one.addresses[start : start + together]
-            yield from ("", "[[power_modules]]", f'id = "stack-{number}"', f"profile = {text(one.model.id)}")
-            yield from ('bus = "can-1"', f"addresses = [{', '.join(map(str, part))}]  # those that feed one output")
-            yield f'evse = "evse-{number}"  # the outlet that they are wired to'
+    yield from module_fragment(found, "can-1", Names())
 
 
 def _bus(line: CanLine) -> Iterator[str]:

@@ -111,6 +111,10 @@ def _wire(port: str | None, host: str | None, profile: DeviceProfile | None, set
     if (port is None) == (host is None):
         raise typer.BadParameter("say where: either --port or --host")
     if port is not None:
+        if profile is not None and profile.rtu is None and settings.baud is None:
+            raise typer.BadParameter(
+                f"{profile.id} knows no serial line: --host, or --baud if it has one all the same"
+            )
         return serial_wire(port, profile, settings)
     if settings != Settings():
         raise typer.BadParameter("--baud, --parity and --stop-bits belong to --port")
@@ -133,7 +137,8 @@ def _order(
     if profile is not None and profile.driver != "modbus":
         raise typer.BadParameter(f"{profile.id} is no Modbus device")
     if profile is not None and outlet > profile.modbus.outlets:
-        raise typer.BadParameter(f"{profile.id} has {profile.modbus.outlets} outlets")
+        outlets = profile.modbus.outlets
+        raise typer.BadParameter(f"{profile.id} has {outlets} outlet{'s' if outlets > 1 else ''}")
     try:
         asked = [parse(text) for text in raw]
         writes = [_write(text, profile, outlet) for text in write]
@@ -146,7 +151,7 @@ def _unit(wire: Wire, profile: DeviceProfile | None, unit: int | None) -> int:
     from drivers.setups import Line
 
     serial = isinstance(wire, Line)
-    usual = None if profile is None else profile.rtu if serial else profile.tcp
+    usual = None if profile is None else profile.rtu if serial else profile.tcp or profile.rtu
     chosen = unit if unit is not None else 1 if usual is None else usual.unit
     if serial and not 1 <= chosen <= 247:
         raise typer.BadParameter("on a serial wire a unit is from 1 to 247; 0 would reach every device")

@@ -1,7 +1,7 @@
 """`ampyard profiles`: which device profiles there are, and whether a new one is right."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -61,10 +61,15 @@ def profile_of(name: str, config: Path) -> DeviceProfile:
             return load(Path(name))
         except ProfileError as error:
             raise ConfigError(error.problems) from error
-    found = known(config).get(name)
-    if found is None:
-        raise ConfigError([f"there is no device profile {name!r}; `ampyard profiles list` shows them"])
-    return found
+    found = _all(config)
+    one = found.get(name)
+    if isinstance(one, ModuleModel):
+        raise ConfigError([f"{name!r} describes power modules on CAN: `ampyard scan --can` asks those"])
+    if one is None:
+        raise ConfigError(
+            [f"there is no device profile {name!r}{_like(name, found)} `ampyard profiles list` shows all"]
+        )
+    return one
 
 
 @profiles_app.command("check")
@@ -72,13 +77,22 @@ def check_profiles(
     files: Annotated[list[Path], typer.Argument(help="One or more device profiles, anywhere.", metavar="FILE...")],
 ) -> None:
     """Check device profiles, and say what the controller will make of each."""
-    if problems := [problem for file in files for problem in check_any(file)]:
+    if problems := [problem for file in files for problem in _checked(file)]:
         raise ConfigError(problems)
     console = Console(soft_wrap=True, highlight=False)
     for file in files:
         first, *rest = lines(load_any(file))
         console.print(f"{file}: sound", markup=False)
         console.print(f"  {first}", *(f"    {line}" for line in rest), sep="\n", markup=False)
+
+
+def _checked(file: Path) -> Sequence[str]:
+    if file.is_file():
+        return check_any(file)
+    what = "is a folder; name its files" if file.is_dir() else "there is no such file"
+    shipped = any(path.stem == file.name for path in builtin_folder().rglob("*.toml"))
+    hint = f"; of a shipped one `ampyard profiles show {file.name}` prints the file" if shipped else ""
+    return [f"{file}: file: {what}{hint}"]
 
 
 @profiles_app.command("list")
@@ -110,11 +124,17 @@ def show_profile(
     """
     files = {path.stem: path for path in _files(config)}
     if name not in files:
-        near = get_close_matches(name, files, n=3, cutoff=0.5)
-        guess = f"; did you mean {' or '.join(near)}?" if near else ";"
-        fail(f"there is no device profile {name!r}{guess} `ampyard profiles list` shows all", EXIT_FAILED)
+        fail(
+            f"there is no device profile {name!r}{_like(name, files)} `ampyard profiles list` shows all",
+            EXIT_FAILED,
+        )
     typer.echo(f"from {files[name]}", err=True)
     typer.echo(files[name].read_text(encoding="utf-8"), nl=False)
+
+
+def _like(name: str, known: Iterable[str]) -> str:
+    near = [other for other in known if name in other][:3] or get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ";"
 
 
 def _identity(profile: AnyProfile) -> Identity | ModuleProfile:

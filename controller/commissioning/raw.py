@@ -8,6 +8,8 @@ from drivers.modbus import codec, pdu
 from drivers.modbus.pdu import READ_FUNCTION
 from drivers.profile_schema import WIDTHS, Table
 
+MOST = 125
+"""In one request."""
 FORM = "TABLE:ADDRESS[:COUNT[:TYPE[:little]]], such as holding:100:2:u32"
 
 
@@ -44,8 +46,18 @@ def parse(text: str) -> Asked:
     asked = Asked(table, _number(parts[1]), count, kind, parts[-1] != "little")
     if width and count % width:
         raise ValueError(f"{text!r}: {kind} takes {width} registers, so {count} are no whole number of values")
-    asked.request(1)
+    _check_span(asked)
     return asked
+
+
+def _check_span(asked: Asked) -> None:
+    if not 1 <= asked.count <= MOST:
+        raise ValueError(f"{asked.count} at once: one request reads 1 to {MOST} registers or bits")
+    if asked.address + asked.count > 0x10000:
+        last = asked.address + asked.count - 1
+        raise ValueError(
+            f"{asked.table} {last}: addresses as sent go from 0 to 65535; 40001 in a list is holding 0"
+        )
 
 
 def values(asked: Asked, words: Sequence[int]) -> Iterator[tuple[int, str, str]]:

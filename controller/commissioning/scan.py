@@ -12,9 +12,10 @@ import typer
 from controller.charging.found import FoundView, KnownView, ScanState, ScanView
 from controller.commissioning.profiles import known
 from controller.commissioning.show import progress, show, teller
-from controller.commissioning.wires import Owned, endpoint, fail_device, owned, owners
+from controller.commissioning.wires import Owned, endpoint, fail_device, name_of, owned, owners
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE, Config, fail
 from drivers.api import DeviceError
+from drivers.can.frame import Slcan, SocketCan, Socketcand
 from drivers.setups import Endpoint, Line
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_HOSTS = 1024
 PORT = 502
+CAN_HINT = "Check power and wiring of the modules, and that no two of them have one address."
 
 
 @dataclass(slots=True)
@@ -71,9 +73,7 @@ def scan(
     if bitrate and can is None:
         raise typer.BadParameter("--bitrate belongs to --can; a serial line has a --baud")
     if can is not None:
-        from controller.commissioning.can_scan import scan_can
-
-        scan_can(config, can, bitrate or [])
+        _modules(config, can, bitrate or [])
         return
     try:
         results = _serial(config, port, baud, units, full=full) if port else _network(config, str(tcp), units)
@@ -82,6 +82,25 @@ def scan(
     except DeviceError as error:
         fail_device(error)
     show(results.found, results.notes, "\n\n".join(results.tables), results.known)
+
+
+def _modules(config: Path, where: str, bitrates: Sequence[int]) -> None:
+    """By the service where it has the bus: it asks beside its own modules."""
+    from controller.commissioning.can_scan import line_of, scan_can
+
+    owner = owned(config, line_of(where)(bitrates[0] if bitrates else 0))
+    if owner is None:
+        scan_can(config, where, bitrates)
+        return
+    if isinstance(owner.wire, SocketCan | Slcan | Socketcand) and not set(bitrates) <= {owner.wire.bitrate}:
+        fail(
+            f"{name_of(owner.wire)} is bus {owner.bus!r} of the site that runs here, at {owner.wire.bitrate} "
+            "bit/s: only that can be searched while it runs. Leave --bitrate away, or stop the service (systemctl "
+            "stop ampyard; chargers then go to their fall-back).",
+            EXIT_UNAVAILABLE,
+        )
+    found = _by_service(owner, ())
+    show(found.found, found.notes, found.fragment, found.known, CAN_HINT)
 
 
 def _serial(config: Path, port: str, bauds: Sequence[int] | None, units: str | None, *, full: bool) -> Results:

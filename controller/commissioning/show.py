@@ -32,16 +32,27 @@ def teller(bar: "Progress", text: str = "listening whether somebody else talks")
     return told
 
 
-def show(found: Sequence[FoundView], notes: Sequence[str], tables: str, known: Sequence[KnownView] = ()) -> None:
+HINT = (
+    "Check power, A and B, termination and the unit ids; --baud tries other speeds, --full all units at all "
+    "settings (both with the service stopped)."
+)
+
+
+def show(
+    found: Sequence[FoundView],
+    notes: Sequence[str],
+    tables: str,
+    known: Sequence[KnownView] = (),
+    hint: str = HINT,
+) -> None:
+    """`hint`: what to do where nothing was found."""
     for note in notes:
         typer.echo(f"note: {note}")
     for one in known:
-        typer.echo(f"unit {one.unit}: {', '.join(one.ids) or 'a device'} of this site, not asked")
+        typer.echo(f"{one.called} {one.unit}: {', '.join(one.ids) or 'a device'} of this site, not asked")
     if not found:
         fail(
-            "nobody answered"
-            f"{' who is not in site.toml' if known else ''}. Check power, A and B, termination and the unit ids; "
-            "--baud tries other speeds, --full all units at all settings (both with the service stopped).",
+            f"nobody answered{' who is not in site.toml' if known else ''}. {hint}",
             EXIT_FAILED,
         )
     for device in found:
@@ -51,7 +62,7 @@ def show(found: Sequence[FoundView], notes: Sequence[str], tables: str, known: S
 
 
 def _described(device: FoundView) -> Iterator[str]:
-    yield f"{device.wire}, unit {device.unit}:"
+    yield f"{device.wire}, {device.called} {device.unit}:"
     for one in device.proposals:
         why = f" ({'; '.join(one.why)})" if one.why else ""
         yield f"  {one.confidence:<10} {one.profile}{why}"

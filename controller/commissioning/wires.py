@@ -1,5 +1,7 @@
 """From the options of a command to a wire, and whether it is free: a port serves one master."""
 
+import errno
+import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +20,24 @@ from drivers.profile import DeviceProfile
 from drivers.setups import Endpoint, Line, Wire
 
 ALIVE_S = 2.0
-LOCKED = "exclusively lock"
-"""What pyserial says of a port that another process has."""
+_TAKEN = (
+    "Another program has this port, and only one may: `fuser PORT` names it. If it is the service: "
+    "systemctl stop ampyard"
+)
+_ABSENT = "There is no such port. Is the adapter plugged in? `ls /dev/serial/by-id` shows them."
+_FORBIDDEN = (
+    "You may not open it: do it as the service's user (sudo -u ampyard ampyard ...), or join the port's group "
+    "(sudo usermod -aG dialout $USER, then log in anew)."
+)
+_NO_PORT = "This is no serial port; `ls /dev/serial/by-id` shows those of adapters."
+HINTS = {
+    "exclusively lock": _TAKEN,
+    os.strerror(errno.ENOENT): _ABSENT,
+    os.strerror(errno.EACCES): _FORBIDDEN,
+    os.strerror(errno.ENOTTY): _NO_PORT,
+    os.strerror(errno.EISDIR): _NO_PORT,
+}
+"""What to do, by what pyserial and the system say of a port that cannot be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +107,12 @@ def owners(config: Path, wires: Iterable[Wire | CanLine]) -> dict[Wire | CanLine
     return found if found and _runs(address) else {}
 
 
-def refuse_owned(config: Path, wire: Line | CanLine, why: str) -> None:
-    """End with a hint where the running service has the wire. `why` says what cannot be done beside it."""
-    owner = owned(config, wire)
-    if owner is not None:
-        fail(
-            f"{name_of(wire)} is bus {owner.bus!r} of the site that runs here, and a bus has one master: {why}. "
-            "Stop the service first (systemctl stop ampyard; chargers then go to their fall-back), or look at its "
-            "values with `ampyard bus`.",
-            EXIT_UNAVAILABLE,
-        )
-
-
 def explain(error: DeviceError) -> str:
     """The error, and what to do about it."""
     text = str(error)
-    if LOCKED in text:
-        return (
-            f"{text}\nAnother program has this port, and only one may. If it is the service: systemctl stop ampyard"
-        )
+    for sign, hint in HINTS.items():
+        if sign in text and error.fault is Fault.CLOSED:
+            return f"{text}\n{hint}"
     if error.fault is Fault.TIMEOUT:
         return f"{text}\nCheck unit, baud rate and parity, A and B, termination, and whether it has power."
     return text

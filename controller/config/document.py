@@ -12,7 +12,21 @@ from controller.allocation.circuits import Rotation
 from controller.charging.local_time import DAY_MIN, clock_minutes
 from controller.charging.modes import HEAVIEST, HIGHEST_PRIORITY, MOST_ENERGY_WH
 from controller.charging.tokens import BilledBy
-from controller.config.fields import Amperes, Id, Number, PerPhase, Plain, Seconds, Switch, Table, Whole, plain
+from controller.config.fields import (
+    IDENTITY,
+    LISTEN,
+    UID,
+    Amperes,
+    Id,
+    Number,
+    PerPhase,
+    Plain,
+    Seconds,
+    Switch,
+    Table,
+    Whole,
+    plain,
+)
 
 SUPPLIES = ("three-phase-star", "single-phase")
 
@@ -29,8 +43,10 @@ def _supply(value: object) -> object:
 
 def _time_zone(value: object) -> object:
     """A name of the IANA time zone database; it knows summer time, which an offset does not."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("time_zone", 'must be a name in quotes, such as "Europe/Berlin"')
     try:
-        return ZoneInfo(value) if isinstance(value, str) else value
+        return ZoneInfo(value)
     except (OSError, ValueError, KeyError) as error:  # OSError: a folder of zones, such as Europe
         raise ValueError(
             f"{value!r} is no time zone such as Europe/Berlin; if it is one, install the package tzdata"
@@ -50,7 +66,7 @@ class SiteTable(Table):
 
 
 class WebTable(Table):
-    listen: str = Field(default="127.0.0.1:8080", pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
+    listen: str = Field(default="127.0.0.1:8080", pattern=LISTEN)
     names: tuple[str, ...] = ()
 
 
@@ -176,7 +192,7 @@ def _uid(value: object) -> object:
 
 
 class TokenTable(Table):
-    uid: Annotated[str, BeforeValidator(_uid), Field(pattern=r"^([0-9A-F]{2}){4,10}$")]
+    uid: Annotated[str, BeforeValidator(_uid), Field(pattern=UID)]
     name: str = ""
     alias: Annotated[str, Field(min_length=1, max_length=20)] | None = None
     billed_by: BilledBy = BilledBy.SITE
@@ -321,7 +337,7 @@ class MqttTable(Table):
 
 
 class StationTable(Table):
-    identity: str = Field(pattern=r"^[A-Za-z0-9*\-_=:+|@.]{1,48}$")
+    identity: str = Field(pattern=IDENTITY)
     evses: tuple[Id, ...] = Field(min_length=1)
 
 

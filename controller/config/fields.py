@@ -6,7 +6,12 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
+ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$"
+LISTEN = r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"
+UID = r"^([0-9A-F]{2}){4,10}$"
+IDENTITY = r"^[A-Za-z0-9*\-_=:+|@.]{1,48}$"
+
+Id = Annotated[str, Field(pattern=ID)]
 """Appears in logs, metrics and topics; never reused (R21)."""
 
 Whole = Annotated[int, Strict()]

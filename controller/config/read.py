@@ -1,11 +1,8 @@
 """Reads site.toml: `read(path)` gives the whole configuration or every problem at once."""
 
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -17,6 +14,7 @@ from controller.config.circuits import milli, read_circuits
 from controller.config.credentials import password
 from controller.config.devices import read_buses, read_evses, read_meters, read_readers
 from controller.config.document import CsmsTable, Document
+from controller.config.library import Library, library_for
 from controller.config.limits import read_limits
 from controller.config.mqtt import read_mqtt
 from controller.config.problems import ConfigError, doubles, of_validation
@@ -24,22 +22,13 @@ from controller.config.remainder import sound_part
 from controller.config.rules import read_rules
 from controller.config.sensors import read_sensors
 from controller.config.slices import SiteConfig
-from controller.config.stacks import module_models, read_clusters, read_stacks
+from controller.config.stacks import read_clusters, read_stacks
 from controller.config.wires import check_wires
 from controller.csms.schemas import Version
 from controller.csms.slice import CsmsSlice, StationSlice, refusal
 from controller.csms.variables import VariableError, first_values
 from controller.runtime.slices import EvseSlice, PlantSlice
 from controller.web.slice import WebSlice
-from drivers.profile import DeviceProfile, ProfileError, builtin_folder, catalogue
-
-if TYPE_CHECKING:
-    from drivers.can.module_profile import ModuleModel
-
-    Modules = Callable[[], Mapping[str, ModuleModel]]
-
-OWN_PROFILES = "profiles"
-"""Folder beside site.toml for device profiles of the site's own."""
 
 
 def read(path: Path) -> SiteConfig:
@@ -49,32 +38,17 @@ def read(path: Path) -> SiteConfig:
         ConfigError: with every problem found.
     """
     folder = path.parent.resolve()
-    own = folder / OWN_PROFILES
-    return examine(_load(path), folder, _profiles(own), modules=partial(module_models, own))
+    data = _load(path)
+    return examine(data, folder, library_for(data, folder))
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
-    """The device profiles, and the models of power modules, which are read only where a site has some."""
-
-    profiles: Mapping[str, DeviceProfile]
-    modules: "Modules"
-
-
-def examine(
-    data: Mapping[str, object],
-    folder: Path,
-    profiles: Mapping[str, DeviceProfile],
-    *,
-    modules: "Modules" = dict,
-) -> SiteConfig:
+def examine(data: Mapping[str, object], folder: Path, library: Library) -> SiteConfig:
     """The same from parsed TOML; `folder` is what relative paths in it refer to.
 
     Raises:
         ConfigError: with every problem found.
     """
     problems: list[str] = []
-    library = Library(profiles, modules)
     try:
         document = Document.model_validate(data)
     except ValidationError as error:
@@ -106,24 +80,6 @@ def _load(path: Path) -> dict[str, object]:
         raise ConfigError([f"{path}: cannot be read: {error}"]) from error
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
-
-
-def site_profiles(path: Path) -> Mapping[str, DeviceProfile]:
-    """All device profiles that the site of this file can use.
-
-    Raises:
-        ProfileError: one of its own has faults.
-    """
-    own = path.parent.resolve() / OWN_PROFILES
-    return catalogue(builtin_folder(), *([own] if own.is_dir() else []))
-
-
-def _profiles(own: Path) -> Mapping[str, DeviceProfile]:
-    """The shipped device profiles, and the site's own, which replace shipped ones of the same id."""
-    try:
-        return catalogue(builtin_folder(), *([own] if own.is_dir() else []))
-    except ProfileError as error:
-        raise ConfigError(error.problems) from error
 
 
 def _build(document: Document, folder: Path, library: Library, problems: list[str]) -> SiteConfig:

@@ -11,6 +11,7 @@ from controller.config.problems import name_of
 SITE = {"id": "site", "name": "site", "supply": "three-phase-star", "state_dir": "state"}
 """Stands in for what is missing or faulty in [site]; nothing else depends on it."""
 MODULES = "power modules"
+ROOT = "the grid connection"
 Location = tuple[int | str, ...]
 
 
@@ -23,12 +24,20 @@ class Remainder:
 
     def explains(self, problem: str) -> bool:
         """Whether a problem found in the rest only follows from what was left out."""
-        if ("csms", "") in self.left_out and "csms" in problem:
+        if ("csms", "") in self.left_out and "csms" in problem.casefold():
+            return True
+        if ("site.billed_by", "") in self.left_out and ".billed_by: " in problem:
+            return True  # who bills by default is not known
+        if any(table == "circuits" for table, _ in self.left_out) and ROOT in problem:
             return True
         if any(table == "power_modules" for table, _ in self.left_out) and MODULES in problem.replace("_", " "):
             return True  # an outlet that nothing feeds, a CAN bus that nobody uses
         return any(
-            f"{name!r}" in problem or f"[{name}]" in problem or problem.startswith(f"{table}:")
+            f"{name!r}" in problem
+            or f"[{name}]" in problem
+            or problem.startswith(f"{table}:")
+            # an outlet is named without quotes
+            or (table == "evses" and problem.endswith(f" outlet {name}"))
             for table, name in self.left_out
         )
 

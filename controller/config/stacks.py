@@ -1,38 +1,20 @@
 """CAN buses and power modules of site.toml: how each bus is reached, and which modules are switched together."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from controller.config.catalogue import LAST_UNIT, Catalogue
 from controller.config.document import CanTable, RtuTable, StackTable, SwitchTable
-from controller.config.problems import ConfigError
 from controller.runtime.slices import EvseSlice
 from drivers.can.frame import CanLine, Slcan, SocketCan, Socketcand
 from drivers.can.slcan import BITRATES
-from drivers.profile import ProfileError, builtin_folder
 from drivers.setups import DcSetup, StackSetup, SwitchSetup
 
 if TYPE_CHECKING:
-    from drivers.can.module_profile import ModuleModel
     from drivers.dc.plan import ClusterPlan, OutletPlan, StackPlan
 
 KEYS = {"socketcan": ("channel",), "slcan": ("port",), "socketcand": ("host", "port", "channel")}
 """Which keys belong to which interface."""
-
-
-def module_models(own: Path) -> "Mapping[str, ModuleModel]":
-    """The shipped models of power modules, and the site's own, which replace shipped ones of the same id.
-
-    Raises:
-        ConfigError: with the problems of all files.
-    """
-    from drivers.can.module_profile import catalogue
-
-    try:
-        return catalogue(builtin_folder(), *([own] if own.is_dir() else []))
-    except ProfileError as error:
-        raise ConfigError(error.problems) from error
 
 
 # CAN buses

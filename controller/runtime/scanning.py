@@ -16,6 +16,8 @@ from controller.charging.commands import (
     WriteRegister,
 )
 from controller.charging.found import FoundView, KnownView, ProposalView, ScanState, ScanView, WireView
+from controller.runtime import scan_modules
+from controller.runtime.scan_modules import ModuleOrder, ModuleParts, Searchable
 from drivers.api import DeviceError
 from drivers.modbus import pdu
 from drivers.modbus.pdu import READ_FUNCTION, ExceptionAnswerError
@@ -56,7 +58,7 @@ class ScanningParts:
     """`buses` are those that run, by id. `owners` names what site.toml has behind a unit of a bus.
 
     `profiles` reads files and is called in a thread; `fragment` makes tables for site.toml of what was found on a
-    bus.
+    bus. `modules`: the same for power modules; None: no CAN bus can be searched.
     """
 
     buses: Callable[[], Mapping[str, object]]
@@ -64,12 +66,13 @@ class ScanningParts:
     profiles: Callable[[], Mapping[str, DeviceProfile]]
     fragment: Callable[[str, Wire, Sequence[Device]], str]
     changed: Callable[[], None]
+    modules: ModuleParts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     bus: str
-    wire: Visitable
+    wire: Visitable | Searchable
     units: Sequence[int]
 
 
@@ -99,7 +102,7 @@ class Scanning:
                     self._end(ScanState.FAILED, "the scan failed, and the log says why; charging goes on")
 
     def view(self) -> ScanView:
-        wires = tuple(WireView(name, wire_name(bus.wire)) for name, bus in self._visitable().items())
+        wires = tuple(WireView(name, _name(bus)) for name, bus in self._scannable().items())
         return replace(self._view, wires=wires)
 
     async def ask(self, command: Commissions) -> Outcome:
@@ -116,20 +119,24 @@ class Scanning:
     def _visitable(self) -> dict[str, Visitable]:
         return {name: bus for name, bus in self._parts.buses().items() if isinstance(bus, Visitable)}
 
+    def _scannable(self) -> dict[str, Visitable | Searchable]:
+        """In the order of site.toml."""
+        kinds = Visitable if self._parts.modules is None else Visitable | Searchable
+        return {name: bus for name, bus in self._parts.buses().items() if isinstance(bus, kinds)}
+
     # The scan
 
     def _start(self, name: str, units: Sequence[int]) -> Outcome:
-        bus = self._visitable().get(name)
+        bus = self._scannable().get(name)
         if bus is None:
             return Outcome(Result.UNKNOWN, f"there is no bus {name!r} that could be scanned")
         if self._view.state is ScanState.RUNNING or self._job is not None:
             return Outcome(Result.REFUSED, f"bus {self._view.bus!r} is being scanned: wait, or cancel that scan")
-        if isinstance(bus.wire, Line) and not set(units) <= set(SERIAL_UNITS):
+        serial = isinstance(bus, Visitable) and isinstance(bus.wire, Line)
+        if serial and not set(units) <= set(SERIAL_UNITS):
             return Outcome(Result.REFUSED, "on a serial wire units are from 1 to 247; 0 reaches every device")
         self._devices = []
-        owners = self._known(name, bus)
-        known = tuple(KnownView(unit, tuple(ids)) for unit, ids in sorted(owners.items()))
-        notes = (ONLY_THIS,) if isinstance(bus.wire, Line) else ()
+        known, notes = self._known_views(name, bus), (ONLY_THIS,) if serial else ()
         self._view = ScanView(ScanState.RUNNING, name, "reading device profiles", known=known, notes=notes)
         self._wanted = Order(name, bus, units)
         self._orders.put_nowait(self._wanted)
@@ -148,18 +155,28 @@ class Scanning:
 
     async def _scan(self, order: Order) -> None:
         try:
-            notes = await self._go_through(order.bus, order.wire, order.units)
+            notes = await self._carry_out(order)
         except (DeviceError, ProfileError) as error:
             self._end(ScanState.FAILED, str(error))
             return
         self._view = replace(self._view, notes=(*self._view.notes, *notes))
-        count = len(self._devices)
+        count = len(self._view.found)
         self._end(ScanState.DONE, f"{count or 'no'} new device{'' if count == 1 else 's'} found")
 
     def _end(self, state: ScanState, text: str) -> None:
         self._view = replace(self._view, state=state, text=text)
         _log.info("scan of bus %s: %s", self._view.bus, text)
         self._parts.changed()
+
+    async def _carry_out(self, order: Order) -> Sequence[str]:
+        if isinstance(order.wire, Visitable):
+            return await self._go_through(order.bus, order.wire, order.units)
+        if self._parts.modules is None:
+            return ()
+        progress = scan_modules.Progress(self._told, self._found_modules)
+        return await scan_modules.search(
+            ModuleOrder(order.bus, order.wire, order.units), self._parts.modules, progress
+        )
 
     async def _go_through(self, name: str, bus: Visitable, units: Sequence[int]) -> Sequence[str]:
         profiles = await asyncio.to_thread(self._parts.profiles)
@@ -173,6 +190,11 @@ class Scanning:
     def _known(self, name: str, bus: Visitable) -> Mapping[int, Sequence[str]]:
         return {**dict.fromkeys(bus.units(), ()), **self._parts.owners(name)}
 
+    def _known_views(self, name: str, bus: Visitable | Searchable) -> tuple[KnownView, ...]:
+        if isinstance(bus, Visitable):
+            return tuple(KnownView(unit, tuple(ids)) for unit, ids in sorted(self._known(name, bus).items()))
+        return () if self._parts.modules is None else scan_modules.known_views(self._parts.modules.members(name))
+
     def _told(self, text: str, done: int, of: int) -> None:
         """The page sees it with the next cycle."""
         self._view = replace(self._view, text=text, done=done, of=of)
@@ -181,6 +203,10 @@ class Scanning:
         self._devices.append(device)
         tables = self._parts.fragment(bus, device.wire, self._devices)
         views = tuple(found_view(one) for one in self._devices)
+        self._view = replace(self._view, found=views, fragment=tables)
+        self._parts.changed()
+
+    def _found_modules(self, views: tuple[FoundView, ...], tables: str) -> None:
         self._view = replace(self._view, found=views, fragment=tables)
         self._parts.changed()
 
@@ -257,6 +283,10 @@ def found_view(device: Device) -> FoundView:
         for one in device.matches[:PROPOSALS]
     )
     return FoundView(wire_name(device.wire), device.unit, tuple(proposals), device.notes)
+
+
+def _name(bus: Visitable | Searchable) -> str:
+    return wire_name(bus.wire) if isinstance(bus, Visitable) else scan_modules.line_name(bus.line)
 
 
 def wire_name(wire: Wire) -> str:

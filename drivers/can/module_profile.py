@@ -1,7 +1,8 @@
 """A model of DC power modules: its profile (TOML, kind `power_module`) and the DBC file beside it, checked."""
 
-import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from cantools.database import Database
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from drivers.profile import MODULE_KIND
-from drivers.profile_folder import Loader, ProfileError, collect
+from drivers.profile_folder import ProfileError, ProfileFile, collect, read_file, read_folder
 
 _Positive = Annotated[float, Field(gt=0, le=3600)]
 _Whole = Annotated[int, Field(ge=1)]
@@ -123,7 +124,16 @@ def catalogue(*folders: Path) -> dict[str, ModuleModel]:
     Raises:
         ProfileError: with the problems of all files.
     """
-    return collect(Loader(load, kinds=(MODULE_KIND,)), *folders)
+    return among(*(read_folder(folder) for folder in folders))
+
+
+def among(*folders: Iterable[ProfileFile]) -> dict[str, ModuleModel]:
+    """The same of folders that were read.
+
+    Raises:
+        ProfileError: with the problems of all files.
+    """
+    return collect(interpret, *([file for file in files if file.kind == MODULE_KIND] for files in folders))
 
 
 def load(file: Path) -> ModuleModel:
@@ -132,17 +142,36 @@ def load(file: Path) -> ModuleModel:
     Raises:
         ProfileError: either cannot be read, or contradicts itself or the other.
     """
+    return interpret(read_file(file))
+
+
+def interpret(file: ProfileFile) -> ModuleModel:
+    """The same of a file that was read.
+
+    Raises:
+        ProfileError: it or its DBC file cannot be read, or contradicts itself or the other.
+    """
+    path = file.path
+    if file.fault is not None:
+        raise ProfileError((f"{path}: {file.fault}",))
     try:
-        profile = ModuleProfile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProfileError((f"{file}: file: {error}",)) from error
+        profile = ModuleProfile.model_validate(_plain(file.tables))
     except ValidationError as error:
-        raise ProfileError(tuple(_fault(file, fault["loc"], fault["msg"]) for fault in error.errors())) from error
-    if file.stem != profile.id:
-        raise ProfileError((f"{file}: id: {profile.id!r} must be the name of the file",))
-    text, frames = _frames(profile, file)
-    _check_status(profile, frames, file)
+        raise ProfileError(tuple(_fault(path, fault["loc"], fault["msg"]) for fault in error.errors())) from error
+    if path.stem != profile.id:
+        raise ProfileError((f"{path}: id: {profile.id!r} must be the name of the file",))
+    text, frames = _frames(profile, path)
+    _check_status(profile, frames, path)
     return ModuleModel(profile, text, frames)
+
+
+def _plain(value: object) -> object:
+    """With floats in place of exact decimals."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _fault(file: Path, place: tuple[int | str, ...], what: str) -> str:

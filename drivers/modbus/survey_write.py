@@ -8,7 +8,7 @@ from fractions import Fraction
 from drivers.modbus import codec
 from drivers.modbus.registers import Registers
 from drivers.modbus.scheduler import Asks, Urgency
-from drivers.profile_schema import DeviceProfile
+from drivers.profile_schema import DeviceProfile, Register
 
 SET_UP = ("failsafe_current", "comm_timeout")
 
@@ -43,10 +43,12 @@ def write_of(profile: DeviceProfile, name: str, said: str, *, outlet: int = 1) -
     try:
         exact = Fraction(Decimal(said)) * codec.FACTORS[register.unit]
     except (InvalidOperation, ValueError, OverflowError):
-        raise ValueError(f"{said!r} is no number") from None
+        raise ValueError(f"{name}: {said!r} is no number") from None
     if exact.denominator != 1:
         raise ValueError(f"{said} {register.unit or ''} is finer than {name} can be written")
+    _refuse_unknown(register, said, exact)
     _refuse_between(profile, name, int(exact))
+    _refuse_outside(register, said, exact)
     codec.encode(codec.point(profile, name, outlet), int(exact))
     return Write(name, int(exact), f"{said} {register.unit or ''}".strip())
 
@@ -72,11 +74,33 @@ async def carry_out(wire: Asks, profile: DeviceProfile, write: Write, *, unit: i
     return Written(kept=False, text=f"{write.said} acknowledged, but NOT kept")
 
 
+def _refuse_unknown(register: Register, said: str, value: Fraction) -> None:
+    """Of a register whose values have names nobody knows what another one does: an unlock of the plug has one."""
+    names = register.values if register.is_integer and register.unit is None else None
+    if names and str(value) not in names:
+        known = ", ".join(f"{raw} ({text})" for raw, text in names.items())
+        raise ValueError(f"{register.name} takes {known}, not {said}")
+
+
+def _refuse_outside(register: Register, said: str, value: Fraction) -> None:
+    """As the codec does, in the unit in which it was said."""
+    unit, factor = register.unit or "", codec.FACTORS[register.unit]
+    for bound, is_beyond in ((register.low, value.__lt__), (register.high, value.__gt__)):
+        if bound is not None and is_beyond(Fraction(bound) * factor):
+            raise ValueError(
+                f"{register.name}: {said} {unit} is outside what it takes, which ends at {bound} {unit}"
+            )
+    if register.is_integer and (value / (register.scale * factor)).denominator != 1:
+        raise ValueError(f"{register.name} goes in steps of {float(register.scale):g} {unit}, not {said}")
+
+
 def _refuse_between(profile: DeviceProfile, name: str, value: int) -> None:
     """R7: chargers do undefined things between 0 and their least current."""
     form = profile.setpoint
     if name == "current_limit" and form is not None and 0 < value < form.min_ma:
         raise ValueError(f"current_limit is 0 or at least {form.min_a} A")
+    if name == "current_limit" and form is not None and value > form.max_ma:
+        raise ValueError(f"current_limit is at most {form.max_a} A")
     if name == "current_limit" and form is not None and value == 0 and form.pause != "zero":
         raise ValueError(
             f"{profile.id} is not paused by 0 A, which it may read as no limit; {form.pause!r} pauses it"

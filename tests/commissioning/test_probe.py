@@ -7,8 +7,10 @@ import pytest
 import serial
 
 from controller.commissioning.raw import Asked, parse, values
+from controller.commissioning.wires import explain
 from controller.config.problems import EXIT_CONFIG
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE
+from drivers.api import DeviceError, Fault
 from tests.commissioning.conftest import Ampyard, Ended, floats
 from tests.drivers.modbus.conftest import PtyStation
 
@@ -67,9 +69,10 @@ async def test_raw_registers_need_no_profile(ampyard: Ampyard, wire: PtyStation)
         ("holding", "must be TABLE:ADDRESS"),
         ("registers:1", "is no table"),
         ("holding:x", "is no register number"),
-        ("holding:65535:2", "cannot read 2"),
-        ("holding:1:0", "cannot read 0"),
-        ("holding:1:126", "cannot read 126"),
+        ("holding:65535:2", "holding 65536: addresses as sent go from 0 to 65535"),
+        ("holding:99999", "holding 99999: addresses as sent go"),
+        ("holding:1:0", "0 at once"),
+        ("holding:1:126", "126 at once: one request reads 1 to 125"),
         ("holding:1:3:u32", "no whole number of values"),
         ("holding:1:1:bool", "is no type"),
         ("coil:1:1:u16", "is no type"),
@@ -121,9 +124,12 @@ async def test_a_write_that_is_not_kept_is_a_failure(ampyard: Ampyard, wire: Pty
     ("write", "said"),
     [
         ("current_limit=3", "0 or at least 6"),
-        ("current_limit=99", "outside"),
-        ("current_limit=6.05", "grid"),
-        ("current_limit=lots", "is no number"),
+        ("current_limit=99", "at most 16 A"),
+        ("failsafe_current=17", "17 A is outside what it takes, which ends at 16 A"),
+        ("failsafe_current=-1", "-1 A is outside what it takes, which ends at 0 A"),
+        ("current_limit=6.05", "goes in steps of 0.1 A, not 6.05"),
+        ("current_limit=lots", "current_limit: 'lots' is no number"),
+        ("standby_control=1", "takes 0 (standby enabled), 4 (standby disabled), not 1"),
         ("voltage_l1=230", "not writable"),
         ("rcd_clear=1", "not writable"),
         ("current_limit", "NAME=VALUE"),
@@ -232,3 +238,46 @@ async def test_what_is_no_serial_port_is_told(port: str, ampyard: Ampyard) -> No
     assert ended.status == EXIT_UNAVAILABLE
     assert port in ended.err
     assert "Traceback" not in ended.err
+
+
+async def test_the_plug_is_released_by_the_one_value_that_does_it(ampyard: Ampyard) -> None:
+    ended = await ampyard("probe", "--profile", "keba-p30", "--host", "127.0.0.1:9", "--write", "unlock=1")
+    assert "takes 0 (release the plug), not 1" in ended.err
+
+
+async def test_a_model_without_a_serial_line_is_not_looked_for_at_a_port(
+    ampyard: Ampyard, wire: PtyStation
+) -> None:
+    arguments = ("probe", "--profile", "keba-p30", "--port", wire.port, "--unit", 1)
+    ended = await ampyard(*arguments)
+    assert "keba-p30 knows no serial line" in ended.err
+    assert wire.asked == []
+    await ampyard(*arguments, "--baud", 9600)
+    assert wire.asked, "somebody who states the line may try"
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        ("/dev/ttyUSB-none", "There is no such port. Is the adapter plugged in? `ls /dev/serial/by-id`"),
+        ("/etc/passwd", "This is no serial port"),
+        ("/etc", "This is no serial port"),
+    ],
+)
+async def test_a_port_that_is_none_is_told_with_what_to_do(port: str, said: str, ampyard: Ampyard) -> None:
+    ended = await ampyard("probe", "--profile", METER, "--port", port)
+    assert ended.status == EXIT_UNAVAILABLE
+    assert said in ended.err
+
+
+def test_a_port_that_may_not_be_opened_is_told_with_what_to_do() -> None:
+    refused = DeviceError(Fault.CLOSED, "/dev/ttyUSB0: [Errno 13] Permission denied")
+    assert "sudo -u ampyard ampyard" in explain(refused)
+    assert explain(DeviceError(Fault.REFUSED, "Permission denied")) == "Permission denied"
+
+
+async def test_a_name_that_is_no_device_profile_is_told_with_those_like_it(ampyard: Ampyard) -> None:
+    ended = await ampyard("probe", "--profile", "keba-p31", "--host", "127.0.0.1")
+    assert (ended.status, "did you mean keba-p30" in ended.err) == (EXIT_CONFIG, True)
+    ended = await ampyard("probe", "--profile", "infypower-v1.13", "--port", "/dev/null")
+    assert (ended.status, "`ampyard scan --can` asks those" in ended.err) == (EXIT_CONFIG, True)

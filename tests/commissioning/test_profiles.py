@@ -91,3 +91,11 @@ async def test_a_profile_that_is_not_there_is_told_with_those_that_are_like_it(
     ended = await ampyard("profiles", "show", "../chargers/keba-p30", "-c", tmp_path / "site.toml")
     assert ended.status == EXIT_FAILED
     assert ended.out == ""
+
+
+async def test_what_is_no_file_is_told_without_a_word_of_errno(ampyard: Ampyard, tmp_path: Path) -> None:
+    ended = await ampyard("profiles", "check", "keba-p30", tmp_path)
+    assert ended.status == EXIT_CONFIG
+    assert "keba-p30: file: there is no such file; of a shipped one `ampyard profiles show keba-p30`" in ended.err
+    assert f"{tmp_path}: file: is a folder" in ended.err
+    assert "Errno" not in ended.err

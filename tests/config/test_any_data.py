@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.config import read as reading
+from controller.config.library import Library
 from controller.config.problems import ConfigError
 from controller.config.proof import notes, proof, unproven
 from controller.config.slices import SiteConfig
-from controller.config.stacks import module_models
+from drivers.can import module_profile
 from drivers.profile import builtin_folder, catalogue
 from tests.config.conftest import EXAMPLE
 
@@ -56,7 +57,7 @@ def examine(data: Data) -> None:
 
 def outcome(data: Data) -> tuple[SiteConfig | None, tuple[str, ...]]:
     try:
-        return reading.examine(data, Path("/nowhere"), PROFILES, modules=lambda: MODULES), ()
+        return reading.examine(data, Path("/nowhere"), Library(PROFILES, lambda: MODULES)), ()
     except ConfigError as error:
         return None, error.problems
 
@@ -72,7 +73,7 @@ def places(value: object, path: Path_ = ()) -> Iterator[Path_]:
 
 
 PROFILES = catalogue(builtin_folder())
-MODULES = module_models(builtin_folder())
+MODULES = module_profile.catalogue(builtin_folder())
 SOUND = tomllib.loads(EXAMPLE.read_text(encoding="utf-8").replace('password_file = "csms.password"', "lab = true"))
 PLACES = [path for path in places(SOUND) if path]
 SOUND_DC = tomllib.loads(EXAMPLE.with_name("dc.toml").read_text(encoding="utf-8"))

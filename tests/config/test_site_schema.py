@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from controller.__main__ import main
 from controller.config.document import ROTATIONS, SINGLE_PHASE, TWO_PHASE, Document
+from controller.config.library import Library
 from controller.config.problems import ConfigError
 from controller.config.read import examine
 from controller.config.site_keys import DESCRIPTIONS, EXAMPLES
@@ -199,7 +200,7 @@ def test_a_slip_is_refused_by_the_schema_and_by_the_product(old: str, new: str, 
     data = json.loads(json.dumps(data, default=str))
     assert refused(data)
     with pytest.raises(ConfigError):
-        examine(data, tmp_path, PROFILES)
+        examine(data, tmp_path, Library(PROFILES))
 
 
 ROTATIONS_OF_ANY_PHASES = {*ROTATIONS, *TWO_PHASE, *SINGLE_PHASE}

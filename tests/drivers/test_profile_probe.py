@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.profile import ProfileError, check, load
+from drivers.profile import ProfileError, load
+from drivers.profile_kinds import check_any
 from drivers.profile_probe import Expectation
 from tests.drivers.test_profile import EXAMPLE, problems_of, swapped, written
 
@@ -169,12 +170,12 @@ def test_a_fraction_is_exact(tmp_path: Path) -> None:
 
 def test_checking_a_file_lists_its_faults_and_none_where_it_may_be_used(tmp_path: Path) -> None:
     path = written(tmp_path, EXAMPLE)
-    assert check(path) == ()
+    assert check_any(path) == ()
     path.write_text(swapped("min_a = 6\n", "min_a = -6\n").replace('2 = "A"', '2 = "G"'))
-    assert len(check(path)) == 2
+    assert len(check_any(path)) == 2
     with pytest.raises(ProfileError):
         load(path)
-    (missing,) = check(tmp_path / "nowhere.toml")
+    (missing,) = check_any(tmp_path / "nowhere.toml")
     assert "nowhere.toml" in missing
 
 
@@ -201,7 +202,7 @@ def test_readings_that_can_both_fit_are_a_fault_unless_either_will_do(
     assert problem.startswith("probe.current_l1: both 'in 0.1 A' and 'one register further on, in 0.01 A' fit")
     assert f"where it holds {holds} on the wire" in problem
     assert "either = true" in problem
-    assert check(written(tmp_path, text.replace("high = 40\n", "high = 40\neither = true\n", 1))) == ()
+    assert check_any(written(tmp_path, text.replace("high = 40\n", "high = 40\neither = true\n", 1))) == ()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_readings_that_can_both_fit_are_a_fault_unless_either_will_do(
     ],
 )
 def test_readings_of_which_one_fits_at_most_are_none(tmp_path: Path, otherwise: str) -> None:
-    assert check(written(tmp_path, with_probe(OTHERWISE, otherwise))) == ()
+    assert check_any(written(tmp_path, with_probe(OTHERWISE, otherwise))) == ()
 
 
 TEXT = 'name = {{ address = 90, table = "input", type = "string", count = 4, access = "r" }}\n'
@@ -237,6 +238,6 @@ def test_texts_of_which_two_readings_say_the_same_are_a_fault(
     tmp_path: Path, one: str, two: str, holds: str | None
 ) -> None:
     text = swapped("[registers]\n", f"[registers]\n{TEXT.format()}") + NAMED.format(one, two)
-    found = check(written(tmp_path, text))
+    found = check_any(written(tmp_path, text))
     assert len(found) == (holds is not None)
     assert all(f"probe.name: both 'one' and 'two' fit where it holds {holds}" in fault for fault in found)

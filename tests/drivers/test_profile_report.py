@@ -31,6 +31,10 @@ def test_what_an_installer_should_know_of_a_charger_is_said() -> None:
         ("go-e", "setpoint 6 to 32 A in steps of 1 A, kept in RAM; paused by its release"),
         ("phoenix-eem", "lifetime energy: no"),
         ("victron-evcs", "probe of product_id: EV charging station"),
+        (
+            "evse-wb-din",
+            "probe of current_unit: currents in 1 A, or currents in 0.01 A: clear bit 7 of register 2005 (refused)",
+        ),
         ("kathrein-kwb", "Modbus TCP, port 502, unit 0"),
         (
             "keba-p30",

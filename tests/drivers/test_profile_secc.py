@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.profile import ProfileError, builtin_folder, check, load
+from drivers.profile import ProfileError, builtin_folder, load
 from drivers.profile_kinds import check_any, load_any
 
 SAID = (builtin_folder() / "seccs" / "ampyard-secc.toml").read_text()
@@ -51,7 +51,7 @@ SLIPS = {
 
 @pytest.mark.parametrize("fault", SLIPS)
 def test_a_mistake_is_named(tmp_path: Path, fault: str) -> None:
-    found = check(own(tmp_path, *SLIPS[fault]))
+    found = check_any(own(tmp_path, *SLIPS[fault]))
     assert any(fault in problem for problem in found), found
 
 
@@ -59,7 +59,7 @@ def test_a_file_without_supply_is_no_secc(tmp_path: Path) -> None:
     start, end = SAID.index("[supply]"), SAID.index("[enable]")
     file = own(tmp_path)
     file.write_text(SAID[:start] + SAID[end:])
-    assert any("supply: missing" in problem for problem in check(file))
+    assert any("supply: missing" in problem for problem in check_any(file))
 
 
 def test_every_kind_is_loaded_and_checked_by_its_own_rules(tmp_path: Path) -> None:

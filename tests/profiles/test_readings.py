@@ -85,6 +85,7 @@ SHOWN: dict[str, dict[str, str | None]] = {
         "00A0": "extended Wallbe firmware, setpoint in 0.1 A",
         "FFFF": None,
     },
+    "evse-wb-din": {"0000": "currents in 1 A", "FF7F": "currents in 1 A", "0080": None, "0093": None},
     "sungrow-ac": {
         "0140": "setpoint in 0.1 A",
         "003C": "setpoint in 0.1 A",

@@ -125,7 +125,7 @@ SMARTEVSE_MODBUS = (
     read("voltage_l1", (INPUT, 265), "3039", 48_223),
     read("voltage_l2", (INPUT, 266), "3039", 48_223),
     read("voltage_l3", (INPUT, 267), "3039", 48_223),
-    read("energy_import_total", (INPUT, 269), "0181 CD6F", 98_765_434),
+    read("energy_import_total", (INPUT, 269), "CD6F 0181", 98_765_434),
     read("current_limit", (HOLDING, 513), "0D0D", 13_000),
     Write("current_limit", 513, 6, words("0D0D"), 13_000),
     State(words("0101"), "A"),

@@ -84,6 +84,28 @@ async def test_r9_two_dc_sessions_share_supply_and_modules_and_each_is_billed_on
         assert max(circuit["worst_ratio"]) <= 1, circuit
 
 
+async def test_r1_a_vehicle_whose_modules_cannot_be_reached_charges_on_until_they_stop_and_tears_nothing_off(
+    new_site: NewSite,
+) -> None:
+    """Told 0 A while much more flows, it would take that for a fault and open its contactors under load."""
+    site = new_site()
+    await site.start_simulator("dc")
+    await site.start_controller()
+    await starts(site, 1, FIRST, 50_000)
+    await site.post("bus/can0/fault", kind="bus_off")
+    view = await site.sees(
+        lambda view: shown(view, "DC1")["offered_ma"] == 0, "the outlet counts as out of control"
+    )
+    assert outlet(await site.state(), "DC1")["limit_a"] > 100
+    state = await site.becomes(lambda state: outlet(state, "DC1")["power_w"] < 100, "its modules' time-out ends it")
+    assert outlet(state, "DC1")["ev"]["state"] == "ready", view
+    assert state["dc"]["damage"] == []
+    await site.becomes(lambda state: outlet(state, "DC1")["limit_a"] == 0, "then it is told that nothing flows")
+    await site.post("bus/can0/fault", kind="none")
+    state = await site.becomes(lambda state: outlet(state, "DC1")["power_w"] > 20_000, "it charges again")
+    assert state["dc"]["damage"] == []
+
+
 async def power_follows_a_limit(site: SiteUnderTest) -> None:
     """The circuit counts what the rectifiers draw, not what comes out of them."""
     await limit(site, LIMIT_A)

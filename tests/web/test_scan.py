@@ -56,7 +56,7 @@ async def test_a_scan_is_started_shown_and_cancelled(box: Box) -> None:
     assert started.status_code == 200
     shown = (await box.client.get("/api/scan")).json()
     assert (shown["state"], shown["done"], shown["of"]) == ("running", 32, 245)
-    assert shown["known"][1] == {"unit": 2, "ids": ["A1", "A2"]}
+    assert shown["known"][1] == {"unit": 2, "ids": ["A1", "A2"], "called": "unit"}
     assert (await box.client.delete("/api/scan")).status_code == 200
     assert box.asked == [StartScan("rs485-1", (3, 4)), CancelScan()]
     assert (await box.client.get("/api/site")).json()["scan"]["state"] == "running", "and so it is pushed"
@@ -132,6 +132,34 @@ async def test_devices_are_looked_for_on_the_page(box: Box, tmp_path: Path, widt
         if folder := os.environ.get("AMPYARD_SCREENSHOTS"):
             shutil.copy(shot, folder)
     assert box.asked == [StartScan("rs485-1")]
+
+
+@browser
+async def test_modules_of_a_can_bus_are_shown_by_their_address_and_protocol(box: Box, tmp_path: Path) -> None:
+    wire = "can0 125000 bit/s"
+    known = (KnownView(3, ("stack-1",), "module"), KnownView(5, ("stack-2",), "module"))
+    both = tuple(
+        FoundView(
+            wire, 7, (ProposalView(name, "likely", ("answers in the protocol of this model",)),), (), "module"
+        )
+        for name in ("infypower-v1.13", "uugreenpower-ur1000x0")
+    )
+    wires = (*WIRES, WireView("can-1", wire))
+    done = ScanView(ScanState.DONE, "can-1", "2 new devices found", known=known, found=both, wires=wires)
+    box.stage.show(scan=ScanView(wires=wires))
+    async with opened(box, tmp_path) as page:
+        section = page.locator("#find")
+        await section.get_by_label("Bus").select_option("can-1")
+        await section.get_by_role("button", name="Find devices").click()
+        box.stage.show(scan=done)
+        box.server.changed()
+        await expect(section).to_contain_text("Bus can-1: 2 new devices found", timeout=WAIT_MS)
+        await expect(section).to_contain_text("belong to this site: module 3 (stack-1), 5 (stack-2)")
+        modules = section.locator("#find-list > li", has_text="Module 7")
+        await expect(modules).to_have_count(2)
+        await expect(modules.nth(0)).to_contain_text("is likely infypower-v1.13")
+        await expect(modules.nth(1)).to_contain_text("is likely uugreenpower-ur1000x0")
+    assert box.asked == [StartScan("can-1")]
 
 
 @browser

@@ -17,7 +17,7 @@ function found() {
   return (first) => {
     const proposals = el("ul");
     const notes = el("ul");
-    const root = el("li", {}, el("strong", {}, `Unit ${first.unit}`), el("span", {class: "where"}, ` on ${first.wire}`), proposals, notes);
+    const root = el("li", {}, el("strong", {}, `${first.called === "module" ? "Module" : "Unit"} ${first.unit}`), el("span", {class: "where"}, ` on ${first.wire}`), proposals, notes);
     const fits = keyedList(proposals, ({profile}) => profile, proposal);
     const doubts = lines(notes, "doubt");
     return {
@@ -30,6 +30,11 @@ function found() {
   };
 }
 
+// Modules of two protocols may have one address on a CAN bus.
+function keyOf({wire, unit, called, proposals}) {
+  return called === "module" ? `${wire} ${unit} ${proposals[0]?.profile}` : `${wire} ${unit}`;
+}
+
 function proposal(first) {
   const why = first.why.length ? el("span", {class: "where"}, ` (${first.why.join("; ")})`) : "";
   return {root: el("li", {}, `${CONFIDENCE[first.confidence] ?? first.confidence} `, el("code", {}, first.profile), why), update() {}};
@@ -37,7 +42,7 @@ function proposal(first) {
 
 function knownText(scan) {
   const names = scan.known.map(({unit, ids}) => `${unit} (${ids.join(", ") || "of this site"})`);
-  return names.length ? `Not asked, because they belong to this site: unit ${names.join(", ")}` : "";
+  return names.length ? `Not asked, because they belong to this site: ${scan.known[0].called} ${names.join(", ")}` : "";
 }
 
 function progress(scan, running) {
@@ -78,7 +83,7 @@ export function findSection() {
   controls();
   const wires = keyedList(byId("find-bus"), ({bus}) => bus, ({bus, wire}) => ({root: el("option", {value: bus}, `${bus} · ${wire}`), update() {}}));
   const notes = lines(byId("find-notes"));
-  const devices = keyedList(byId("find-list"), ({wire, unit}) => `${wire} ${unit}`, found());
+  const devices = keyedList(byId("find-list"), keyOf, found());
   return ({scan}) => {
     const running = scan.state === "running";
     show(byId("find-empty"), scan.wires.length === 0);
