@@ -67,8 +67,8 @@ def run(
     verbose: Annotated[bool, typer.Option(help="Log every step.")] = False,
 ) -> None:
     """Run the site until it is told to stop."""
-    from controller.app import run as run_site
     from controller.charging.rows import RowError
+    from controller.service import run as run_site
     from controller.store.errors import StoreError
 
     _log_to_stderr(logging.DEBUG if verbose else logging.INFO)

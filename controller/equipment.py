@@ -1,4 +1,4 @@
-"""What the plant is built of: with `app` the only module that names concrete drivers.
+"""What the plant is built of: the only module that names concrete drivers.
 
 What few sites have (CAN, DC outlets, GPIO) is imported only where it is configured: it costs memory and start time.
 """

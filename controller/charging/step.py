@@ -1,6 +1,7 @@
 """What follows from an event: `step(state, event, rules) -> (state, entries)`.
 
-Everything that an EVSE's session does is decided here and nowhere else. Read it with `session.py` open:
+Everything that an EVSE's session does is decided here and nowhere else; `transaction.py` keeps the books of what
+is decided. Read it with `session.py` open:
 
     Idle -> Authorising -> Waiting -> Starting -> Running -> Stopping -> Idle
               (token)      (no plug)  (register)             (register)
@@ -17,17 +18,7 @@ from typing import assert_never
 from controller.charging.evidence import may_still_start, plug_after, same_stay
 from controller.charging.instant import Instant
 from controller.charging.modes import Chosen
-from controller.charging.records import (
-    ChargingState,
-    Entry,
-    MeterValue,
-    SampleContext,
-    StopReason,
-    TransactionEnded,
-    TransactionStarted,
-    TransactionUpdated,
-    Trigger,
-)
+from controller.charging.records import ChargingState, MeterValue, SampleContext, StopReason, Trigger
 from controller.charging.rules import Rules
 from controller.charging.session import (
     Authorising,
@@ -57,6 +48,7 @@ from controller.charging.session import (
     Waiting,
 )
 from controller.charging.tokens import BilledBy, TokenStatus
+from controller.charging.transaction import Step, begin, checkpoint, end, record, running
 
 REPEAT_S = 5.0
 """A card presented again within this time is the same gesture and never a stop (R18)."""
@@ -64,7 +56,6 @@ AGAIN = "please present your card again"
 CHECKPOINT_S = 60.0
 """A running transaction is made durable at least this often, so that a crash costs at most this much proof."""
 
-Step = tuple[EvseState, tuple[Entry, ...]]
 Evidence = RegisterRead | StateSeen | SampleTaken | LateVerdict | FaultSeen | Resumed | DeadlinePassed
 
 
@@ -187,71 +178,11 @@ def _register_read(state: EvseState, event: RegisterRead, rules: Rules) -> Step:
         case Starting(_, since) if state.plug is None or not may_still_start(since, event.at):
             return replace(state, phase=Idle(), message=AGAIN), ()
         case Starting(payer):
-            return _begin(state, payer, event, billed_by=payer.token.billed_by or rules.billed_by)
+            return begin(state, payer, event, billed_by=payer.token.billed_by or rules.billed_by)
         case Stopping():
-            return _end(state, state.phase, event.at, event.meter)
+            return end(state, state.phase, event.at, event.meter)
         case _:
             return state, ()
-
-
-def _begin(state: EvseState, payer: Payer, event: RegisterRead, *, billed_by: BilledBy) -> Step:
-    meter = replace(event.meter, context=SampleContext.BEGIN)
-    transaction = Transaction(
-        id=event.fresh_id,
-        payer=payer,
-        billed_by=billed_by,
-        next_seq=1,
-        started=event.at,
-        start_wh=meter.energy_wh,
-        last_wh=meter.energy_wh,
-        last_at=event.at,
-        looked=event.at,
-        sampled=event.at,
-        state=ChargingState.EV_CONNECTED,
-    )
-    entry = TransactionStarted(
-        transaction=transaction.id,
-        seq=0,
-        evse=state.evse,
-        at=event.at,
-        trigger=payer.trigger,
-        state=transaction.state,
-        token=payer.token,
-        billed_by=billed_by,
-        meter=meter,
-        remote_start_id=payer.remote_start_id,
-    )
-    return replace(state, phase=Running(transaction), message=None), (entry,)
-
-
-def _end(state: EvseState, phase: Stopping, at: Instant, meter: MeterValue, *, estimated: bool = False) -> Step:
-    """A register below its begin value was reset or exchanged: then the last proven one counts."""
-    transaction = phase.transaction
-    if meter.energy_wh < transaction.start_wh:
-        meter, estimated = MeterValue(SampleContext.END, transaction.last_wh), True
-    connected = state.plug is not None and not phase.departed
-    entry = TransactionEnded(
-        transaction=transaction.id,
-        seq=transaction.next_seq,
-        evse=state.evse,
-        at=at,
-        trigger=phase.trigger,
-        state=ChargingState.EV_CONNECTED if connected else ChargingState.IDLE,
-        reason=phase.reason,
-        meter=replace(meter, context=SampleContext.END),
-        token=phase.token,
-        estimated=estimated,
-    )
-    plug = replace(state.plug, free_since=at, finished=True) if state.plug and connected else state.plug
-    after = replace(
-        state,
-        phase=Idle(),
-        plug=plug,
-        operative=state.wanted_operative,
-        message=None,
-        rest_wh=entry.meter.energy_wh,
-    )
-    return after, (entry,)
 
 
 def _sampled(state: EvseState, event: StateSeen | SampleTaken) -> Step:
@@ -262,34 +193,7 @@ def _sampled(state: EvseState, event: StateSeen | SampleTaken) -> Step:
         if event.state is transaction.state:
             return state, ()
         transaction = replace(transaction, state=event.state)
-    return _record(state, transaction, event)
-
-
-def _record(state: EvseState, transaction: Transaction, event: StateSeen | SampleTaken) -> Step:
-    trigger = event.trigger if isinstance(event, SampleTaken) else Trigger.CHARGING_STATE_CHANGED
-    entry = TransactionUpdated(
-        transaction=transaction.id,
-        seq=transaction.next_seq,
-        evse=state.evse,
-        at=event.at,
-        trigger=trigger,
-        state=transaction.state,
-        meter=event.meter,
-    )
-    kept = replace(_checkpoint(transaction, event.at, event.meter), next_seq=transaction.next_seq + 1)
-    return _running(state, kept), (entry,)
-
-
-def _running(state: EvseState, transaction: Transaction) -> EvseState:
-    unseen = isinstance(state.phase, Running) and state.phase.unseen
-    return replace(state, phase=Running(transaction, unseen))
-
-
-def _checkpoint(transaction: Transaction, at: Instant, meter: MeterValue | None) -> Transaction:
-    """The proof for the next resumption. A register never counts backwards: a lower value is not believed."""
-    if meter is None:
-        return transaction
-    return replace(transaction, last_wh=max(transaction.last_wh, meter.energy_wh), last_at=at, looked=at)
+    return record(state, transaction, event)
 
 
 def _stop_asked(state: EvseState, event: StopAsked) -> EvseState:
@@ -322,7 +226,7 @@ def _late_verdict(state: EvseState, event: LateVerdict, rules: Rules) -> Step:
     if transaction.invalid:
         return state, ()  # said before
     invalid = replace(transaction, invalid=True, state=ChargingState.SUSPENDED_EVSE)
-    after, entries = _record(state, invalid, StateSeen(event.at, invalid.state))  # C15.FR.06, E05.FR.02
+    after, entries = record(state, invalid, StateSeen(event.at, invalid.state))  # C15.FR.06, E05.FR.02
     return replace(after, message=_refusal(event)), entries
 
 
@@ -345,7 +249,7 @@ def _mode_asked(state: EvseState, event: ModeAsked) -> EvseState:
     if not isinstance(state.phase, Running):
         return state
     chosen = None if event.mode is None else Chosen(event.mode, event.at)
-    return _running(state, replace(state.phase.transaction, chosen=chosen))
+    return running(state, replace(state.phase.transaction, chosen=chosen))
 
 
 def _resumed(state: EvseState, event: Resumed, rules: Rules) -> Step:
@@ -382,7 +286,7 @@ def _gone_on(state: EvseState, event: Resumed) -> EvseState:
         return _resumed_plug(state, event)
     transaction = replace(state.phase.transaction, looked=event.at, sampled=event.at)
     if event.register_wh is not None:
-        transaction = _checkpoint(transaction, event.at, MeterValue(SampleContext.TRIGGER, event.register_wh))
+        transaction = checkpoint(transaction, event.at, MeterValue(SampleContext.TRIGGER, event.register_wh))
     return replace(state, plug=plug_after(state.plug, event), phase=Running(transaction))
 
 
@@ -394,7 +298,7 @@ def _broken_off(state: EvseState, transaction: Transaction, event: Resumed) -> S
     ending = state.phase if isinstance(state.phase, Stopping) else _stopping(transaction, asked)
     proven = MeterValue(SampleContext.END, transaction.last_wh)
     ending = replace(ending, departed=ending.departed or not event.plugged)
-    after, entries = _end(state, ending, event.at, proven, estimated=True)
+    after, entries = end(state, ending, event.at, proven, estimated=True)
     plug = Plug(event.id, event.at, event.at, event.counter) if event.plugged else None
     return replace(after, plug=plug, message=AGAIN if plug else None), entries
 
@@ -409,7 +313,7 @@ def _deadline_passed(state: EvseState, event: DeadlinePassed, rules: Rules) -> S
             return _sample_due(state, transaction, event, rules)
         case Stopping(transaction, _, _, since) if event.at.seconds_since(since) >= rules.register_wait_s:
             last = MeterValue(SampleContext.END, transaction.last_wh)
-            return _end(state, state.phase, event.at, event.meter or last, estimated=event.meter is None)
+            return end(state, state.phase, event.at, event.meter or last, estimated=event.meter is None)
         case _:
             return state, ()
 
@@ -419,8 +323,8 @@ def _sample_due(state: EvseState, transaction: Transaction, event: DeadlinePasse
     if due and event.meter is not None:
         kept = replace(transaction, sampled=event.at)
         sample = SampleTaken(event.at, event.meter, Trigger.METER_VALUE_PERIODIC)
-        return _record(state, kept, sample)
-    kept = replace(_checkpoint(transaction, event.at, event.meter), looked=event.at)
+        return record(state, kept, sample)
+    kept = replace(checkpoint(transaction, event.at, event.meter), looked=event.at)
     if due:
         kept = replace(kept, sampled=event.at)  # no believable reading: this sample is left out, not invented
-    return _running(state, kept), ()
+    return running(state, kept), ()

@@ -1,6 +1,6 @@
 """A registry of our own: nothing of the process or of other libraries gets in unasked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
@@ -8,14 +8,18 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from controller.charging.view import Look
-from controller.metrics import families, limits
+from controller.metrics import buses, families, limits
+from drivers.api import BusFigures
+
+Figures = Callable[[], Sequence[BusFigures]]
 
 
 class _SiteCollector(Collector):
     """Reads one view per scrape, so that all values of a scrape belong together."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, figures: Figures) -> None:
         self._look = look
+        self._figures = figures
 
     def describe(self) -> list[Metric]:
         """Empty, so that registering does not look at a site that has not started."""
@@ -35,14 +39,17 @@ class _SiteCollector(Collector):
         yield from families.csms(view.csms)
         yield from families.devices(view.devices)
         yield from families.site(view)
+        counted = self._figures()
+        yield from buses.buses(counted)
+        yield from buses.units(counted)
 
 
 class Metrics:
-    """Renders the text format 0.0.4 of Prometheus."""
+    """Renders the text format 0.0.4 of Prometheus. `figures`: how the wires are used."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, figures: Figures = tuple) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_SiteCollector(look))
+        self._registry.register(_SiteCollector(look, figures))
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

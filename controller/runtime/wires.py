@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from controller.runtime.crew import Crew
+from controller.runtime.past_figures import PastFigures
 from controller.runtime.slices import BusSlice, EvseSlice, PlantSlice
 from controller.runtime.supervise import Supervised
 from drivers.api import BusFigures, Evse, Meter, Sink
@@ -98,6 +99,7 @@ class Wires:
         self._modbus: dict[str, Bus] = {}
         self._can: dict[str, Component] = {}
         self._clusters: dict[str, tuple[ClusterPlan, Cluster]] = {}
+        self._past = PastFigures()
 
     def __contains__(self, device: str) -> bool:
         """Whether it is a bus, a stack of power modules, or a module of one."""
@@ -135,7 +137,9 @@ class Wires:
         cluster.forget(stack, int(address))
 
     def figures(self) -> tuple[BusFigures, ...]:
-        return tuple(bus.figures() for bus in self.running.values() if isinstance(bus, Counted))
+        """Counters since the process started, those of a wire that was opened anew included."""
+        counted = (bus.figures() for bus in self.running.values() if isinstance(bus, Counted))
+        return tuple(self._past.with_past(one) for one in counted)
 
     def modbus(self, name: str) -> Bus:
         return self._modbus[name]
@@ -156,6 +160,8 @@ class Wires:
             self._crew.stop(name)
             yield from (stack.setup.id for stack in plan.stacks)
         for name in leaving.buses:
+            if isinstance(bus := self.running[name], Counted):
+                self._past.keep(bus.figures())
             self._crew.stop(name)
             del self._plans[name]
             self._modbus.pop(name, None)

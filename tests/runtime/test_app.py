@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from controller import app as app_module
-from controller.app import App
+from controller import edges
+from controller.app import App, prepare
 from controller.charging.commands import ClearChargingProfiles, Reload, ResendParked, Result, SetVariable, Tap
 from controller.charging.modes import kind
 from controller.charging.profile_book import Criteria
@@ -26,7 +27,9 @@ from controller.charging.rows import RowError
 from controller.charging.session import Idle
 from controller.clock import Clock
 from controller.config.proof import load
+from controller.runtime.imposed import Imposed
 from controller.runtime.taps import ReaderFacts
+from controller.service import serve
 from controller.store.store import Commit, Store
 from controller.web.server import WebServer
 from tests.charging.profiles import default
@@ -79,11 +82,11 @@ class House:
     async def run(self, *, safe_mode: bool = False) -> AsyncIterator[App]:
         store = Store(self.state, {})
         await store.open()
-        self.app = App(self.file, load(self.file), store=store, clock=Clock())
         try:
-            task = asyncio.create_task(self.app.run(await self.app.prepare(), safe_mode=safe_mode))
+            self.app = await self.built(store)
+            task = asyncio.create_task(serve(self.app, safe_mode=safe_mode))
             try:
-                await until(lambda: task.done() or self.app._page_changed is not None)
+                await until(lambda: task.done() or self.app._edges.page_changed is not None)
                 if task.done():
                     task.result()
                 yield self.app
@@ -93,6 +96,10 @@ class House:
                 await asyncio.wait({task})
         finally:
             await store.close()
+
+    async def built(self, store: Store) -> App:
+        config = load(self.file)
+        return App(self.file, config, await prepare(store, config), store=store, clock=Clock())
 
     async def reload(self) -> tuple[Result, str]:
         outcome = await self.app.ask(Reload())
@@ -218,10 +225,10 @@ async def test_r3_a_stalled_disk_starves_no_watchdog(house: House) -> None:
         await until(lambda: app._cycle.last_s is not None)
         disk.stall()
         try:
-            hanging = asyncio.create_task(app._store.keep_time(app._clock.now().wall))
+            hanging = asyncio.create_task(app.store.keep_time(app.clock.now().wall))
             before = app._cycle.last_s
             await until(lambda: app._cycle.last_s != before)
-            assert app._healthy()
+            assert app.healthy()
             assert not hanging.done()
         finally:
             disk.go_on()
@@ -232,7 +239,7 @@ async def test_a_cycle_that_stands_still_is_not_healthy(house: House, monkeypatc
     monkeypatch.setattr(app_module, "HEALTHY_S", 0.0)
     async with house.run() as app:
         await until(lambda: app._cycle.last_s is not None)
-        assert not app._healthy()
+        assert not app.healthy()
 
 
 async def test_r38_a_page_that_cannot_be_loaded_does_not_end_control(
@@ -241,18 +248,30 @@ async def test_r38_a_page_that_cannot_be_loaded_does_not_end_control(
     def no_pages() -> None:
         raise ImportError("no such module")
 
-    monkeypatch.setattr(app_module, "_import_pages", no_pages)
+    monkeypatch.setattr(edges, "_import_page", no_pages)
     store = Store(house.state, {})
     await store.open()
-    app = App(house.file, load(house.file), store=store, clock=Clock())
-    task = asyncio.create_task(app.run(await app.prepare()))
-    await until(lambda: app._pages.alarm)
+    app = await house.built(store)
+    task = asyncio.create_task(serve(app))
+    await until(lambda: app._edges.page.alarm)
     await until(lambda: app._cycle.last_s is not None)
     await until(lambda: any("ImportError: no such module" in one for one in app.look().alarms))
     assert not task.done()
     task.cancel()
     await asyncio.wait({task})
     await store.close()
+
+
+async def test_charging_profiles_that_cannot_be_imposed_are_an_alarm(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(imposed: Imposed, posts: object, site: object) -> float:
+        raise RuntimeError("no such boundary")
+
+    monkeypatch.setattr(Imposed, "update", broken)
+    async with house.run() as app:
+        await until(lambda: any("charging profiles" in one for one in app.look().alarms))
+        await until(lambda: app._cycle.last_s is not None)
 
 
 async def test_without_a_csms_its_commands_say_so(house: House) -> None:
@@ -263,8 +282,8 @@ async def test_without_a_csms_its_commands_say_so(house: House) -> None:
 
 async def test_the_page_answers_what_the_command_line_asks(house: House) -> None:
     async with house.run() as app:
-        await until(lambda: app._pages.running)
-        server = cast(WebServer, cast(MethodType, app._page_changed).__self__)
+        await until(lambda: app._edges.page.running)
+        server = cast(WebServer, cast(MethodType, app._edges.page_changed).__self__)
         await server.listening.wait()
         address = server.address
         async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
@@ -305,8 +324,8 @@ async def test_r38_in_safe_mode_the_csms_is_left_alone_and_the_rest_goes_on(hous
             assert any("the CSMS link is off" in one for one in app.look().alarms)
             assert [one.connected for one in app.look().csms] == [False]
             assert (await app.ask(SetVariable("TxCtrlr.EVConnectionTimeOut", "77"))).result is Result.DONE
-            assert app._upstream.rules().connection_timeout_s == 77
-            asks = app._upstream.asks_for("A1")
+            assert app._edges.upstream.rules().connection_timeout_s == 77
+            asks = app._edges.upstream.asks_for("A1")
             assert asks is not None
             assert not asks.online()
             house.edit(('id = "operator"', 'id = "other"'))
@@ -316,7 +335,7 @@ async def test_r38_in_safe_mode_the_csms_is_left_alone_and_the_rest_goes_on(hous
 
 
 async def test_r38_safe_mode_ends_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "RETRY_S", 0.0)
+    monkeypatch.setattr(edges, "RETRY_S", 0.0)
     bell = DoorBell()
     async with bell.listen() as port:
         house.edit(more=CSMS.format(port=port))

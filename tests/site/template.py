@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypedDict
 
-LOADED = ("controller.__main__", "controller.app", "controller.web.server", "sim.__main__")
+LOADED = ("controller.__main__", "controller.service", "controller.web.server", "sim.__main__")
 READY = b"READY\n"
 PR_SET_PDEATHSIG = 1
 

@@ -14,6 +14,7 @@ import pytest
 from controller.terminal import EXIT_FAILED, EXIT_UNAVAILABLE
 from tests.site.conftest import NewSite
 from tests.site.processes import PATIENCE_S, ROOT, SiteUnderTest
+from tests.site.test_dc import CAR, FIRST
 from tests.site.test_session import ONLINE
 
 pytestmark = pytest.mark.site
@@ -150,6 +151,60 @@ async def test_r39_a_stranger_is_found_on_a_wire_while_a_car_charges_there(new_s
     wire = next(one for one in figures if one["bus"] == "wire-2")
     assert {unit["unit"] for unit in wire["units"]} == {1, 11}
     assert not any(unit["lost"] for unit in wire["units"])
+
+
+async def test_r39_a_module_is_found_on_a_can_bus_while_the_others_deliver(new_site: NewSite) -> None:
+    site = new_site()
+    await site.start_simulator("dc")
+    text = site.config.read_text(encoding="utf-8")
+    assert text.count("addresses = [2, 3]") == 1
+    site.config.write_text(text.replace("addresses = [2, 3]", "addresses = [2]"), encoding="utf-8")
+    await site.start_controller()
+    await site.post("evse/1/plug_in", **CAR)
+    await site.tap("door", FIRST)
+    await site.becomes(lambda state: state["evse"][0]["power_w"] >= 50_000, "DC1 delivers 50 kW")
+    wire = bus_of(site, "can0")
+    where = ("--can", f"socketcand:{wire['host']}:{wire['port']}/{wire['channel']}", "--config", str(site.config))
+
+    wrong = await site.ampyard("scan", *where, "--bitrate", "500000")
+    assert wrong.status == EXIT_UNAVAILABLE, wrong.text
+    assert f"at {wire['bitrate']} bit/s" in wrong.text
+    delivering = asyncio.create_task(delivers(site))
+    found = await site.ampyard("scan", *where)
+    delivering.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await delivering
+    assert found.status == 0, found.text
+    for module, stack in ((0, 1), (1, 1), (2, 2), (4, 3)):
+        assert f"module {module}: stack-{stack} of this site, not asked" in found.text
+    assert re.findall(r", module (\d+):", found.text) == ["3"], found.text
+    assert "likely     infypower-v1.13" in found.text
+    tables = tomllib.loads(found.text[found.text.index("[[power_modules]]") :])["power_modules"]
+    assert [(one["id"], one["bus"], one["addresses"]) for one in tables] == [("stack-4", "can0", [3])]
+    assert (await site.state())["dc"]["damage"] == []
+
+    async with page_of(site) as page:
+        told = (await page.get("/metrics")).text
+    for series in (
+        'ampyard_bus_busy_seconds_total{bus="can0"}',
+        'ampyard_bus_errors_total{bus="can0",kind="bus-off"}',
+        'ampyard_bus_transactions_total{bus="wire-1"}',
+        'ampyard_bus_errors_total{bus="wire-1",kind="timeout"}',
+        'ampyard_unit_answer_age_seconds{bus="wire-1",unit="',
+        'ampyard_bus_cut_wait_highest_seconds{bus="wire-1"}',
+    ):
+        assert series in told
+
+
+async def delivers(site: SiteUnderTest) -> None:
+    """No module of the site falls silent, and the power stays, for as long as this runs."""
+    while True:
+        view = await site.view()
+        assert view is not None
+        modules = [one for one in view["devices"] if one["kind"] == "module"]
+        assert [one["id"] for one in modules if one["health"] != "ok"] == []
+        assert (await site.state())["evse"][0]["power_w"] >= 50_000
+        await asyncio.sleep(0.5)
 
 
 async def watch(site: SiteUnderTest) -> None:
