@@ -56,6 +56,7 @@ class World:
         self.clock = SimClock()
         self.log = EventLog(self.clock)
         self.now_s = 0.0
+        self._built = False
         self.powered = True
         self.inputs = Inputs(scenario.inputs)
         self.panels = {spec.id: Panel(spec.id, spec.unit, spec.initial) for spec in scenario.panels}
@@ -71,6 +72,7 @@ class World:
         }
         self.buses = {spec.id: self._bus(spec.id, spec.line) for spec in scenario.buses if spec.can is None}
         self._overloaded: set[str] = set()
+        self._built = True
 
     @property
     def numbered(self) -> list[Station | DcStation]:
@@ -166,7 +168,9 @@ class World:
                 await asyncio.sleep(TICK_S)
 
     def advance(self) -> None:
-        """Step the physics up to the clock."""
+        """Step the physics up to the clock; none passes while it is being built, though parts may ask for it."""
+        if not self._built:
+            return
         behind_s = self.clock.now_s - self.now_s
         if behind_s > BACKLOG_S * self.clock.scale:
             self.clock.slip(self.now_s + BACKLOG_S * self.clock.scale)

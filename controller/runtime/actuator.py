@@ -2,14 +2,51 @@
 
 import asyncio
 import logging
+import math
 
 from controller.clock import Clock
-from drivers.api import DeviceError, Evse, Fault, Setpoint
+from drivers.api import DeviceError, Evse, Fault, Health, Setpoint
 
 _log = logging.getLogger(__name__)
 
 APPLY_TIMEOUT_S = 10.0
 """An apply that takes longer has failed as far as control is concerned; the wire finishes it by itself."""
+CALM_S = 300.0
+"""A device that takes one setpoint and not the next is complained of once in this time ..."""
+LASTING_S = 60.0
+"""... unless it has taken none for so long."""
+
+
+class Complaint:
+    """What the log says of a device that does not take its setpoints: when that begins, and when it is over.
+
+    Nothing of a device that is still being looked for: it is found, or its driver says that it is lost. One that is
+    lost may take locks all the same; it takes setpoints again when it is found.
+    """
+
+    def __init__(self, device: Evse) -> None:
+        self._device = device
+        self._since_s: float | None = None
+        self._said_s = -math.inf
+        self._open = False
+
+    def failed(self, failure: Exception, now_s: float) -> None:
+        if self._device.health is Health.UNKNOWN:
+            return
+        self._since_s = now_s if self._since_s is None else self._since_s
+        calm = now_s - self._said_s < CALM_S and now_s - self._since_s < LASTING_S
+        if self._open or calm:
+            return
+        self._open, self._said_s = True, now_s
+        _log.warning("%s does not take its setpoint: %s", self._device.id, str(failure) or "no answer in time")
+
+    def worked(self) -> None:
+        if self._device.health is not Health.OK:
+            return
+        self._since_s = None
+        if self._open:
+            self._open = False
+            _log.info("%s takes setpoints again", self._device.id)
 
 
 class Actuator:
@@ -28,7 +65,7 @@ class Actuator:
         self._writing = False
         self._unsettled_ma = 0
         """The highest setpoint since the last confirmation of which nobody knows whether the device took it."""
-        self._failing = False
+        self._complaint = Complaint(device)
         self.commanded_ma: int | None = None
         self.confirmed_ma: int | None = None
         self.confirmed_s: float | None = None
@@ -78,21 +115,19 @@ class Actuator:
             return  # a cut has replaced it
         self._writing = False
         self._wake.set()
+        self._conclude(setpoint, failure)
+
+    def _conclude(self, setpoint: Setpoint, failure: Exception | None) -> None:
+        now_s = self._clock.mono()
         if failure is None:
             self._unsettled_ma = 0
             self.commanded_ma = self.confirmed_ma = setpoint.current_ma
-            self.confirmed_s = self._clock.mono()
-        elif not _refused(failure):
+            self.confirmed_s = now_s
+            self._complaint.worked()
+            return
+        if not _refused(failure):
             self._unsettled_ma = max(self._unsettled_ma, setpoint.current_ma)
-        self._report(failure)
-
-    def _report(self, failure: Exception | None) -> None:
-        """Once when it begins and once when it ends."""
-        if failure is not None and not self._failing:
-            _log.warning("%s does not take its setpoint: %s", self._device.id, str(failure) or "no answer in time")
-        elif failure is None and self._failing:
-            _log.info("%s takes setpoints again", self._device.id)
-        self._failing = failure is not None
+        self._complaint.failed(failure, now_s)
 
 
 def _refused(failure: Exception) -> bool:

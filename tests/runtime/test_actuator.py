@@ -9,10 +9,13 @@ import pytest
 from controller.clock import Clock
 from controller.runtime import actuator as actuator_module
 from controller.runtime.actuator import Actuator
-from drivers.api import DeviceError, DeviceEvent, Fault, Setpoint
+from drivers.api import DeviceError, DeviceEvent, Fault, Health, Setpoint
 from drivers.setups import EvseSetup
 from tests.runtime.bench import until
 from tests.runtime.push_evse import PushEvse
+
+FAILS = DeviceError(Fault.REFUSED, "exception 4")
+BEGINS, ENDS = "A1 does not take its setpoint: exception 4", "A1 takes setpoints again"
 
 
 def setpoint(current_ma: int, *, enabled: bool = True) -> Setpoint:
@@ -28,6 +31,7 @@ class Superseding(PushEvse):
 
     def __init__(self) -> None:
         super().__init__(EvseSetup("A1", 1, 1, 6000, 15.0, 6000, 32_000, 0), nothing)
+        self.health = Health.OK
         self._older: asyncio.Future[None] | None = None
 
     async def apply(self, setpoint: Setpoint) -> None:
@@ -62,6 +66,18 @@ async def actuator(device: Superseding) -> AsyncIterator[Actuator]:
 
 def sent(device: Superseding) -> list[int]:
     return [one.current_ma for one in device.applied]
+
+
+async def attempt(actuator: Actuator, device: Superseding, refusal: DeviceError | None) -> None:
+    """A setpoint that the device refuses so, or takes."""
+    tried = len(device.applied)
+    device.refusal = refusal
+    actuator.command(setpoint(10_000))
+    await until(lambda: len(device.applied) > tried and actuator._wanted is None and not actuator._writing)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records]
 
 
 async def test_what_was_confirmed_is_known_with_its_time(actuator: Actuator, device: Superseding) -> None:
@@ -133,17 +149,71 @@ async def test_a_failure_is_logged_once_and_its_end_once(
     actuator: Actuator, device: Superseding, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    device.refusal = DeviceError(Fault.REFUSED, "exception 4")
     for _ in range(3):
-        actuator.command(setpoint(10_000))
-        await until(lambda: not actuator._writing and actuator._wanted is None)
-    device.refusal = None
-    actuator.command(setpoint(10_000))
-    await until(lambda: actuator.confirmed_ma == 10_000)
-    assert [record.message for record in caplog.records] == [
-        "A1 does not take its setpoint: exception 4",
-        "A1 takes setpoints again",
-    ]
+        await attempt(actuator, device, FAILS)
+    await attempt(actuator, device, None)
+    await attempt(actuator, device, None)
+    assert said(caplog) == [BEGINS, ENDS]
+
+
+async def test_who_takes_every_other_setpoint_is_complained_of_once_in_a_while(
+    actuator: Actuator,
+    device: Superseding,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level("INFO")
+    for _ in range(5):
+        await attempt(actuator, device, FAILS)
+        await attempt(actuator, device, None)
+    assert said(caplog) == [BEGINS, ENDS]
+    monkeypatch.setattr(actuator_module, "CALM_S", 0.0)
+    await attempt(actuator, device, FAILS)
+    await attempt(actuator, device, None)
+    assert said(caplog) == [BEGINS, ENDS, BEGINS, ENDS]
+
+
+async def test_a_second_failure_is_logged_as_soon_as_it_lasts(
+    actuator: Actuator,
+    device: Superseding,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level("INFO")
+    for refusal in (FAILS, None, FAILS):
+        await attempt(actuator, device, refusal)
+    assert said(caplog) == [BEGINS, ENDS]
+    monkeypatch.setattr(actuator_module, "LASTING_S", 0.0)
+    for refusal in (FAILS, FAILS, None):
+        await attempt(actuator, device, refusal)
+    assert said(caplog) == [BEGINS, ENDS, BEGINS, ENDS]
+
+
+async def test_one_that_is_lost_takes_locks_and_no_word_is_lost_on_that(
+    actuator: Actuator, device: Superseding, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes one a second, so it refuses every other."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(actuator_module, "CALM_S", 0.0)
+    device.health = Health.LOST
+    for _ in range(5):
+        await attempt(actuator, device, FAILS)
+        await attempt(actuator, device, None)
+    assert said(caplog) == [BEGINS]
+    device.health = Health.OK
+    await attempt(actuator, device, None)
+    assert said(caplog) == [BEGINS, ENDS]
+
+
+async def test_nothing_is_said_of_one_that_is_not_found_yet(
+    actuator: Actuator, device: Superseding, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    device.health = Health.UNKNOWN
+    await attempt(actuator, device, FAILS)
+    device.health = Health.OK
+    await attempt(actuator, device, None)
+    assert said(caplog) == []
 
 
 async def test_an_apply_that_hangs_fails_after_a_while(
